@@ -1,0 +1,49 @@
+"""The one way to stop a run: whoever must wait, waits here, and is woken when the brake is pulled."""
+
+import asyncio
+
+from pipeline.clock import Clock
+
+
+class Halted(Exception):
+    """The brake was pulled while somebody waited."""
+
+
+class Brake:
+    """Pulled once, by a signal, a deadline, an empty balance or a full disk.
+
+    `cause` is what it was pulled for, None while the run may go on. The first cause stays.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._pulled = asyncio.Event()
+        self.cause: BaseException | str | None = None
+
+    @property
+    def pulled(self) -> bool:
+        """Whether the run is stopping."""
+        return self._pulled.is_set()
+
+    def pull(self, cause: BaseException | str) -> None:
+        """Stop the run: everybody who rests is woken with `Halted`."""
+        if self.cause is None:
+            self.cause = cause
+        self._pulled.set()
+
+    def check(self) -> None:
+        """Raise `Halted` when the brake was pulled."""
+        if self.pulled:
+            raise Halted
+
+    async def rest(self, seconds: float) -> None:
+        """Wait for `seconds`. Raises `Halted` at once when the brake is, or gets, pulled."""
+        self.check()
+        sleeper = asyncio.ensure_future(self._clock.sleep(seconds))
+        waker = asyncio.ensure_future(self._pulled.wait())
+        try:
+            await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeper.cancel()
+            waker.cancel()
+        self.check()

@@ -1,0 +1,244 @@
+"""Finds and reads the JSON Schemas: every limit and every default comes from here.
+
+The only importer of the two JSON Schema libraries. The compiled one answers "is it valid", fast;
+the exact one explains, only when the answer was no. Both are loaded when first needed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from jsonschema import ValidationError
+
+
+@cache
+def folder() -> Path:
+    """Return the folder of the schemas: inside the wheel, or beside the package in a checkout."""
+    here = Path(__file__).parent
+    return next(path for path in (here / "schemas", here.parent / "schemas") if path.is_dir())
+
+
+@cache
+def document(name: str) -> dict[str, Any]:
+    """Return one schema by its short name: `spec`, `manifest`, `api` or a model's name.
+
+    Raises `InputError` when there is none. Callers share the document and must not change it.
+    """
+    for path in (
+        folder() / f"{name}.schema.json",
+        folder() / f"{name}.json",
+        folder() / "models" / f"{name}.json",
+    ):
+        if path.is_file():
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return found
+    raise InputError(f"there is no schema named {name!r}", fix=f"Known: {', '.join(names())}.")
+
+
+def names() -> list[str]:
+    """Return the short names of every schema that ships."""
+    top = sorted(
+        path.name.removesuffix(".json").removesuffix(".schema") for path in folder().glob("*.json")
+    )
+    return [*top, *sorted(path.stem for path in (folder() / "models").glob("*.json"))]
+
+
+def api(*path: str) -> Any:
+    """Return a fact of `schemas/api.json`, such as `api("idempotency", "trusted_seconds")`."""
+    fact: Any = document("api")
+    for name in path:
+        fact = fact[name]
+    return fact
+
+
+def defaults(definition: str) -> dict[str, Any]:
+    """Return the default of every property of a definition in the spec's schema.
+
+    A property without a default is absent. Nested objects give nested defaults.
+    """
+    return _defaults(document("spec")["$defs"][definition])
+
+
+def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, part in schema.get("properties", {}).items():
+        if "default" in part:
+            found[name] = part["default"]
+        elif nested := _defaults(part):
+            found[name] = nested
+    return found
+
+
+# ── models ──────────────────────────────────────────────────────────────────────────────────
+
+
+def models(*extra: Path) -> dict[str, Model]:
+    """Return every known model by name: those that ship, then those in the `extra` folders.
+
+    A later file replaces an earlier one of the same model. Raises `InputError` naming the file
+    that cannot be read or is no model file.
+    """
+    found: dict[str, Model] = {}
+    for place in (folder() / "models", *extra):
+        if not place.is_dir():
+            raise InputError(
+                f"the models folder {place} does not exist",
+                fix="Mend `models:` in the spec, or BANANA_BATCH_MODELS.",
+            )
+        for path in sorted(place.glob("*.json")):
+            model = _model(path)
+            found[model.name] = model
+    return found
+
+
+def _model(path: Path) -> Model:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        references = card["x-references"]
+        card["x-price"]["output_per_million_tokens"]
+        model = Model(
+            name=card["model"],
+            title=card["title"],
+            request=card,
+            max_references=references["max"],
+            max_reference_bytes=references["max_bytes"],
+            reference_types=tuple(references["media_types"]),
+            suggested_roles=references["suggested"],
+            card=card,
+        )
+        Validator.check(card)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is not a model file: {type(error).__name__}: {error}",
+            why="A model file is the JSON Schema of the request, with x-references and x-price.",
+            fix="Compare it with one that ships:\n  banana-batch schema gemini-3.1-flash-lite-image",  # noqa: E501
+        ) from error
+    return model
+
+
+# ── validating ──────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One way in which an instance breaks its schema.
+
+    `path` leads to the offending value; `keyword` is the rule it breaks and `expected` the
+    rule's value; `schema` the part of the schema that holds the rule. For `additionalProperties`
+    the `path` ends in the unknown key itself and `expected` lists the known ones.
+    """
+
+    path: tuple[str | int, ...]
+    keyword: str
+    expected: Any
+    value: Any
+    message: str
+    schema: Mapping[str, Any]
+
+
+class Validator:
+    """Checks instances against one schema: fast while all is well, exact when it is not."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
+        self._fast: Any = None
+        self._exact: Any = None
+
+    @staticmethod
+    def check(schema: Mapping[str, Any]) -> None:
+        """Raise `ValueError` when `schema` itself is not a valid JSON Schema."""
+        import jsonschema_rs
+
+        jsonschema_rs.Draft202012Validator(dict(schema))
+
+    def valid(self, instance: Any) -> bool:
+        """Say whether `instance` obeys the schema. Made of plain dicts, lists and scalars only."""
+        if self._fast is None:
+            import jsonschema_rs
+
+            self._fast = jsonschema_rs.Draft202012Validator(dict(self._schema))
+        return bool(self._fast.is_valid(instance))
+
+    def violations(self, instance: Any) -> list[Violation]:
+        """Return everything wrong with `instance`, in document order; empty when it is valid."""
+        if self._exact is None:
+            from jsonschema import Draft202012Validator
+
+            self._exact = Draft202012Validator(self._schema)
+        found = [one for error in self._exact.iter_errors(instance) for one in _violations(error)]
+        return sorted(
+            found, key=lambda one: [(isinstance(p, str), str(p).zfill(9)) for p in one.path]
+        )
+
+
+def _violations(error: ValidationError) -> Iterator[Violation]:
+    """Turn one error into violations: the branch that was meant, one for each unknown key."""
+    if error.validator in ("anyOf", "oneOf") and error.context:
+        yield from _meant_branch(error)
+        return
+    path = tuple(error.absolute_path)
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    if (
+        error.validator in ("additionalProperties", "unevaluatedProperties")
+        and error.validator_value is False
+    ):
+        known = sorted(_known(schema, document("spec")))
+        unknown: Mapping[str, Any] = error.instance  # type: ignore[assignment]
+        for key in unknown:
+            if key not in known:
+                yield Violation(
+                    (*path, key),
+                    "additionalProperties",
+                    known,
+                    error.instance[key],
+                    error.message,
+                    schema,
+                )
+        return
+    yield Violation(
+        path, str(error.validator), error.validator_value, error.instance, error.message, schema
+    )
+
+
+def _meant_branch(error: ValidationError) -> Iterator[Violation]:
+    """Explain a failed `anyOf` by the branch whose type fits the value, else by the whole rule."""
+    branches: dict[int, list[ValidationError]] = {}
+    for inner in error.context or ():
+        branches.setdefault(int(inner.schema_path[0]), []).append(inner)
+    fitting = [
+        inner
+        for inner in branches.values()
+        if not any(
+            one.validator == "type" and one.absolute_path == error.absolute_path for one in inner
+        )
+    ]
+    if len(fitting) == 1:
+        for one in fitting[0]:
+            yield from _violations(one)
+        return
+    yield Violation(
+        tuple(error.absolute_path),
+        str(error.validator),
+        error.validator_value,
+        error.instance,
+        error.message,
+        error.schema if isinstance(error.schema, dict) else {},
+    )
+
+
+def _known(schema: Mapping[str, Any], root: Mapping[str, Any]) -> set[str]:
+    known = set(schema.get("properties", {}))
+    reference = schema.get("$ref", "")
+    if reference.startswith("#/$defs/"):
+        known |= _known(root["$defs"][reference.removeprefix("#/$defs/")], root)
+    return known
