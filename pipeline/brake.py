@@ -1,6 +1,8 @@
-"""The one way to stop a run: whoever must wait, waits here, and is woken when the brake is pulled."""
+"""The one way to stop a run: whoever waits, waits here, and is woken when the brake is pulled."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from pipeline.clock import Clock
 
@@ -38,12 +40,28 @@ class Brake:
 
     async def rest(self, seconds: float) -> None:
         """Wait for `seconds`. Raises `Halted` at once when the brake is, or gets, pulled."""
-        self.check()
-        sleeper = asyncio.ensure_future(self._clock.sleep(seconds))
+        await self._unless_pulled(self._clock.sleep(seconds))
+
+    async def until(self, event: asyncio.Event) -> None:
+        """Wait for `event`. Raises `Halted` at once when the brake is, or gets, pulled."""
+        await self._unless_pulled(event.wait())
+
+    async def pulled_or(self, event: asyncio.Event) -> None:
+        """Wait for `event` or the brake, whichever comes first."""
+        try:
+            await self.until(event)
+        except Halted:
+            return
+
+    async def _unless_pulled(self, wait: Coroutine[Any, Any, Any]) -> None:
+        if self.pulled:
+            wait.close()
+            raise Halted
+        waiter = asyncio.ensure_future(wait)
         waker = asyncio.ensure_future(self._pulled.wait())
         try:
-            await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({waiter, waker}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sleeper.cancel()
+            waiter.cancel()
             waker.cancel()
         self.check()

@@ -2,7 +2,22 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import Protocol
+
+
+def stamp(seconds: float, precision: str = "seconds") -> str:
+    """Write seconds since 1970 UTC as ISO 8601 with a Z; `""` for 0 and what is no date.
+
+    `precision` is `seconds` or `milliseconds`.
+    """
+    if not seconds:
+        return ""
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):  # a far-off time that somebody else told
+        return ""
+    return moment.isoformat(timespec=precision)[:-6] + "Z"
 
 
 class Clock(Protocol):

@@ -91,7 +91,12 @@ STEPS: tuple[Rule, ...] = (
         "the request was certainly not executed",
     ),
     Rule(Step.ACCEPT, (Status.SUBMITTING,), Status.SUBMITTED, "the API answered with a task id"),
-    Rule(Step.REFUSE, (Status.SUBMITTING,), Status.FAILED, "the API refused the request"),
+    Rule(
+        Step.REFUSE,
+        (Status.PENDING, Status.SUBMITTING),
+        Status.FAILED,
+        "the API refused the request, or a reference of it",
+    ),
     Rule(
         Step.DOUBT,
         (Status.SUBMITTING,),

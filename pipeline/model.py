@@ -170,8 +170,12 @@ class Record:
     """One job as the state file has it. Times are seconds since 1970 UTC, 0 when not yet.
 
     `number` is the job's own number in this state file and never changes or comes again.
-    `attempt` counts the keys used (1 is the first); `sends` the requests sent in all.
-    `host` is the API the task belongs to.
+    `attempt` counts the keys used (1 is the first); `sends` the requests sent in all; `retries`
+    the attempts made by themselves after the API reported a failed task. `extras` is the JSON of
+    what the body holds besides `request` (`""` for nothing), so that the very same bytes can go
+    out again. `host` is the API the task belongs to and `account` a short hash of the key it was sent
+    with: a task is only asked for where it lives. `cost` is what the task cost, None while
+    unknown; `sunk` what earlier attempts of this job cost.
     """
 
     number: int
@@ -196,10 +200,12 @@ class Record:
     sends: int = 0
     retries: int = 0
     key: str = ""
-    body: bytes = b""
+    extras: str = ""
     host: str = ""
+    account: str = ""
     task_id: str = ""
     cost: Money | None = None
+    sunk: Money = NOTHING
     error_type: str = ""
     error_message: str = ""
     intended_at: float = 0.0

@@ -66,7 +66,8 @@ def defaults(definition: str) -> dict[str, Any]:
 
     A property without a default is absent. Nested objects give nested defaults.
     """
-    return _defaults(document("spec")["$defs"][definition])
+    root = document("spec")
+    return _defaults({"properties": _known(root["$defs"][definition], root)})
 
 
 def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,8 +135,10 @@ class Violation:
     """One way in which an instance breaks its schema.
 
     `path` leads to the offending value; `keyword` is the rule it breaks and `expected` the
-    rule's value; `schema` the part of the schema that holds the rule. For `additionalProperties`
-    the `path` ends in the unknown key itself and `expected` lists the known ones.
+    rule's value; `schema` the part of the schema that holds the rule, with the description and
+    examples of the field it belongs to. For `additionalProperties` the `path` ends in the unknown
+    key itself and `expected` lists the known ones; for `required`, `expected` is the list of the
+    one key that is missing. Of an `anyOf`, the branch that was meant is told, where one was.
     """
 
     path: tuple[str | int, ...]
@@ -175,70 +178,111 @@ class Validator:
             from jsonschema import Draft202012Validator
 
             self._exact = Draft202012Validator(self._schema)
-        found = [one for error in self._exact.iter_errors(instance) for one in _violations(error)]
+        found = [
+            one
+            for error in self._exact.iter_errors(instance)
+            for one in _violations(error, self._schema)
+        ]
+        # The library reports each missing key once for every missing key.
+        distinct = {(one.path, one.keyword, repr(one.expected)): one for one in found}
         return sorted(
-            found, key=lambda one: [(isinstance(p, str), str(p).zfill(9)) for p in one.path]
+            distinct.values(),
+            key=lambda one: [(isinstance(p, str), str(p).zfill(9)) for p in one.path],
         )
 
 
-def _violations(error: ValidationError) -> Iterator[Violation]:
+_TEMPLATE = "${{"
+_ABOUT = ("description", "examples", "default", "x-refused", "x-form")
+
+
+def _violations(
+    error: ValidationError, root: Mapping[str, Any], about: Mapping[str, Any] | None = None
+) -> Iterator[Violation]:
     """Turn one error into violations: the branch that was meant, one for each unknown key."""
-    if error.validator in ("anyOf", "oneOf") and error.context:
-        yield from _meant_branch(error)
-        return
-    path = tuple(error.absolute_path)
-    schema = error.schema if isinstance(error.schema, dict) else {}
-    if (
-        error.validator in ("additionalProperties", "unevaluatedProperties")
-        and error.validator_value is False
-    ):
-        known = sorted(_known(schema, document("spec")))
-        unknown: Mapping[str, Any] = error.instance  # type: ignore[assignment]
-        for key in unknown:
-            if key not in known:
+    path, keyword = tuple(error.absolute_path), str(error.validator)
+    schema = {**(about or {}), **(error.schema if isinstance(error.schema, dict) else {})}
+    value: Any = error.instance
+    rule: Any = error.validator_value
+    if keyword in ("anyOf", "oneOf") and error.context:
+        yield from _meant_branch(error, root, schema)
+    elif keyword in ("additionalProperties", "unevaluatedProperties"):
+        properties = _known(schema, root)
+        for key in value:
+            if key not in properties:
                 yield Violation(
                     (*path, key),
                     "additionalProperties",
-                    known,
-                    error.instance[key],
+                    sorted(properties),
+                    value[key],
                     error.message,
-                    schema,
+                    {**schema, "properties": properties},
                 )
-        return
-    yield Violation(
-        path, str(error.validator), error.validator_value, error.instance, error.message, schema
-    )
+    elif keyword == "required":
+        for key in rule:
+            if key not in value:
+                yield Violation(path, keyword, [key], value, error.message, schema)
+    else:
+        yield Violation(path, keyword, rule, value, error.message, schema)
 
 
-def _meant_branch(error: ValidationError) -> Iterator[Violation]:
-    """Explain a failed `anyOf` by the branch whose type fits the value, else by the whole rule."""
+def _meant_branch(
+    error: ValidationError, root: Mapping[str, Any], schema: Mapping[str, Any]
+) -> Iterator[Violation]:
+    """Explain a failed `anyOf`: by the branch that was meant, by the types, or as a whole."""
     branches: dict[int, list[ValidationError]] = {}
     for inner in error.context or ():
         branches.setdefault(int(inner.schema_path[0]), []).append(inner)
-    fitting = [
-        inner
-        for inner in branches.values()
-        if not any(
-            one.validator == "type" and one.absolute_path == error.absolute_path for one in inner
-        )
-    ]
-    if len(fitting) == 1:
-        for one in fitting[0]:
-            yield from _violations(one)
+    meant = [
+        inner for inner in branches.values() if not _is_template_branch(inner, error.instance)
+    ] or list(branches.values())
+    wrong_types = [one for inner in meant if (one := _own_type(inner, error))]
+    fitting = [inner for inner in meant if not _own_type(inner, error)]
+    if len(meant) > 1 and len(fitting) > 1:
+        depths = [max(len(one.absolute_path) for one in inner) for inner in fitting]
+        deepest = [
+            inner for inner, depth in zip(fitting, depths, strict=True) if depth == max(depths)
+        ]
+        fitting = deepest if len(deepest) == 1 else []
+        wrong_types = []
+    if len(meant) == 1 or len(fitting) == 1:
+        about = {key: schema[key] for key in _ABOUT if key in schema}
+        for one in (fitting or meant)[0]:
+            own = one.absolute_path == error.absolute_path
+            yield from _violations(one, root, about if own else None)
         return
-    yield Violation(
-        tuple(error.absolute_path),
-        str(error.validator),
-        error.validator_value,
-        error.instance,
-        error.message,
-        error.schema if isinstance(error.schema, dict) else {},
+    path, keyword = tuple(error.absolute_path), str(error.validator)
+    rule: Any = error.validator_value
+    if wrong_types:
+        kinds: list[Any] = [one.validator_value for one in wrong_types]
+        rule = [kind for each in kinds for kind in ([each] if isinstance(each, str) else each)]
+        keyword = "type"
+    yield Violation(path, keyword, rule, error.instance, error.message, schema)
+
+
+def _is_template_branch(inner: list[ValidationError], value: Any) -> bool:
+    """Say whether a branch only lets templates in, and the value is none."""
+    is_template = isinstance(value, str) and _TEMPLATE in value
+    return not is_template and any(
+        isinstance(one.schema, dict) and one.schema.get("pattern") == r"\$\{\{" for one in inner
     )
 
 
-def _known(schema: Mapping[str, Any], root: Mapping[str, Any]) -> set[str]:
-    known = set(schema.get("properties", {}))
+def _own_type(inner: list[ValidationError], outer: ValidationError) -> ValidationError | None:
+    """Return the error that says the value's own type does not fit the branch."""
+    return next(
+        (
+            one
+            for one in inner
+            if one.validator == "type" and one.absolute_path == outer.absolute_path
+        ),
+        None,
+    )
+
+
+def _known(schema: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties that a schema knows, those behind its `$ref` included."""
+    found = dict(schema.get("properties", {}))
     reference = schema.get("$ref", "")
     if reference.startswith("#/$defs/"):
-        known |= _known(root["$defs"][reference.removeprefix("#/$defs/")], root)
-    return known
+        found |= _known(root["$defs"][reference.removeprefix("#/$defs/")], root)
+    return found

@@ -1,0 +1,294 @@
+"""Bytes from the network to a verified file: part file, checks, rename.
+
+A file under `images/` is always whole and always an image. Nothing is ever destroyed: what
+stands where a new file must go moves to `images/.kept/`, named by its contents, and is found
+again there when its job is asked for again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image as Picture
+from PIL import UnidentifiedImageError
+
+from pipeline import schema
+from pipeline.errors import DiskError, NotAnImage
+from pipeline.model import Image
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pipeline.api import Download
+    from pipeline.model import Record
+
+warnings.filterwarnings("error", category=Picture.DecompressionBombWarning)
+
+_SPILL = 4 << 20
+"""Bytes of one download held in memory before they go to the part file."""
+
+EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look at an image tells: its container format and its size in pixels."""
+
+    format: str
+    width: int
+    height: int
+
+
+def look(data: bytes, *, thorough: bool = False) -> Seen:
+    """Check that `data` is a whole JPEG, PNG or WebP within the limits.
+
+    Reads the header and the end; decodes all of it only when the end is unusual or `thorough`
+    asks for it. Raises `NotAnImage`.
+    """
+    try:
+        with Picture.open(io.BytesIO(data), formats=tuple(EXTENSIONS)) as picture:
+            seen = Seen(str(picture.format), *picture.size)
+            if seen.width * seen.height > schema.api("result", "max_pixels"):
+                raise NotAnImage(f"the image claims {seen.width} × {seen.height} pixels")
+            if thorough or not _ends_well(seen.format, data):
+                picture.load()
+    except UnidentifiedImageError:
+        raise NotAnImage(f"what came is no image: {_glimpse(data)}") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise NotAnImage(f"the image is damaged or incomplete: {error}") from error
+    except (Picture.DecompressionBombError, Picture.DecompressionBombWarning) as error:
+        raise NotAnImage(f"the image is a decompression bomb: {error}") from error
+    return seen
+
+
+def _ends_well(kind: str, data: bytes) -> bool:
+    if kind == "JPEG":
+        return b"\xff\xd9" in data[-64:]
+    if kind == "PNG":
+        return data.endswith(b"IEND\xaeB`\x82")
+    return len(data) >= int.from_bytes(data[4:8], "little") + 8
+
+
+def _glimpse(data: bytes) -> str:
+    if not data:
+        return "nothing at all"
+    text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in data[:24])
+    return f"{len(data)} bytes beginning with {text!r}"
+
+
+class Shelf:
+    """The output folder's images: takes them in, finds them, moves them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        thorough: bool = False,
+        sidecar: bool = False,
+        witness: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Serve `folder`. `witness` is told before and after each rename; a test may end there."""
+        self.folder = folder
+        self._images = folder / "images"
+        self._kept = self._images / ".kept"
+        self._parts = folder / ".parts"
+        self._loop = loop
+        self._thorough = thorough
+        self._sidecar = sidecar
+        self._witness = witness
+        self._pool = ThreadPoolExecutor(2, "shelf")
+        self._limit: int = schema.api("result", "max_bytes")
+        self._folders: set[Path] = set()
+
+    def close(self) -> None:
+        """Remove what downloads under way left behind."""
+        self._pool.shutdown(wait=True)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove every part file of this run or an earlier one."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for part in self._parts.iterdir():
+                part.unlink(missing_ok=True)
+            self._parts.rmdir()
+
+    # ── taking an image in ──────────────────────────────────────────────────────────────────
+
+    async def take(
+        self,
+        download: Download,
+        name: str,
+        stem: str,
+        dress: Callable[[bytes], bytes] | None = None,
+        story: bytes = b"",
+    ) -> Image:
+        """Bring one image to `images/<stem>.<ext>` and return its facts (file, size, hash).
+
+        `name` names the part file; `dress` may add metadata to the verified bytes; `story` goes
+        to a sidecar when the shelf keeps them. Raises `NotAnImage` when it is too large,
+        incomplete or no image, `DiskError` when the disk does not take it, and whatever the
+        download raises.
+        """
+        assert self._loop is not None  # noqa: S101 - a shelf that takes was given a loop
+        if download.size is not None and download.size > self._limit:
+            raise NotAnImage(f"the image is announced with {download.size} bytes, too large")
+        part = self._parts / f"{name}.part"
+        buffer, total = bytearray(), 0
+        async for chunk in download.chunks:
+            buffer += chunk
+            total += len(chunk)
+            if total > self._limit:
+                raise NotAnImage(f"the image is larger than {self._limit} bytes")
+            if len(buffer) > _SPILL:
+                await self._loop.run_in_executor(self._pool, self._spill, part, bytes(buffer))
+                buffer.clear()
+        return await self._loop.run_in_executor(
+            self._pool, self._finish, part, bytes(buffer), total, stem, dress, story
+        )
+
+    def _spill(self, part: Path, data: bytes) -> None:
+        with disk(part):
+            self._parts.mkdir(parents=True, exist_ok=True)
+            with part.open("ab") as file:
+                file.write(data)
+
+    def _finish(
+        self,
+        part: Path,
+        data: bytes,
+        total: int,
+        stem: str,
+        dress: Callable[[bytes], bytes] | None,
+        story: bytes,
+    ) -> Image:
+        spilled = total > len(data)
+        if spilled:
+            self._spill(part, data)
+            data = part.read_bytes()
+        try:
+            seen = look(data, thorough=self._thorough)
+        except NotAnImage:
+            part.unlink(missing_ok=True)
+            raise
+        if dress is not None:
+            data = dress(data)
+        file = f"images/{stem}.{EXTENSIONS[seen.format]}"
+        image = Image(
+            0, "", file=file, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(),
+            width=seen.width, height=seen.height, format=seen.format,
+        )  # fmt: skip
+        with disk(self.folder / file):
+            self._folder(self._parts)
+            part.write_bytes(data)
+            for other in EXTENSIONS.values():
+                self._displace(self.folder / f"images/{stem}.{other}", image.sha256)
+            self._publish(part, self.folder / file)
+            if self._sidecar and story:
+                (self.folder / file).with_suffix(".json").write_bytes(story)
+        return image
+
+    def _folder(self, folder: Path) -> None:
+        if folder not in self._folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+
+    def _publish(self, part: Path, target: Path) -> None:
+        self._folder(target.parent)
+        self._witness("rename")
+        part.replace(target)
+        self._witness("renamed")
+
+    def _displace(self, file: Path, coming: str = "") -> None:
+        """Move what stands at `file` out of the way, unless it is the same picture."""
+        if not os.path.lexists(file):
+            return
+        if file.is_dir() and not file.is_symlink():
+            raise DiskError(f"{file} is a folder where an image must go", fix="Move it away.")
+        digest = hash_of(file)
+        if digest == coming:
+            return
+        self._folder(self._kept)
+        file.replace(self._kept / f"{digest[:16] or 'unreadable'}{file.suffix}")
+
+    # ── what is there already ───────────────────────────────────────────────────────────────
+
+    def lost(self, record: Record) -> str:
+        """Say what is wrong with a downloaded job's files, `""` when they are as they were."""
+        if not record.results:
+            return "file missing"
+        for image in record.results:
+            if wrong := self.wrong(self.folder / image.file, image):
+                return wrong
+        return ""
+
+    def wrong(self, file: Path, image: Image) -> str:
+        """Compare a file with what is known of it: by size, and by hash when thorough."""
+        try:
+            size = file.stat().st_size
+        except OSError:
+            return "file missing"
+        if size != image.bytes:
+            return "file truncated" if size < image.bytes else "file changed on disk"
+        if self._thorough and hash_of(file) != image.sha256:
+            return "file changed on disk"
+        return ""
+
+    def find(self, image: Image, stem: str) -> Image | None:
+        """Look for a picture already paid for, and bring it to `stem`; None when it is not here.
+
+        Looks where the record says, where the spec wants it, and among what was kept.
+        """
+        if not image.sha256:
+            return None
+        suffix = Path(image.file).suffix
+        wanted = f"images/{stem}{suffix}"
+        kept = self._kept / f"{image.sha256[:16]}{suffix}"
+        for file in (self.folder / wanted, self.folder / image.file, kept):
+            if not self.wrong(file, image) and hash_of(file) == image.sha256:
+                if file != self.folder / wanted:
+                    with disk(file):
+                        self._displace(self.folder / wanted, image.sha256)
+                        self._publish(file, self.folder / wanted)
+                return replace(image, file=wanted)
+        return None
+
+    def clear_the_way(self, records: Iterable[Record]) -> None:
+        """Move the files of renamed jobs among what was kept, so that names can be swapped."""
+        for record in records:
+            for image in record.results:
+                file = self.folder / image.file
+                if not self.wrong(file, image):
+                    with disk(file):
+                        self._displace(file)
+
+
+def hash_of(file: Path) -> str:
+    """Return the SHA-256 of a file's contents, in hexadecimal; `""` when it cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+@contextmanager
+def disk(path: Path) -> Iterator[None]:
+    """Turn what the disk reports into `DiskError`."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(
+            f"cannot write {path}: {error.strerror or error}",
+            why="What was paid for must have a place to go.",
+            fix="Make room, or mend the permissions, then run again: it goes on from here.",
+        ) from error

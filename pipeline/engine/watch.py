@@ -1,0 +1,177 @@
+"""One small scheduler for all looks at tasks, instead of a waiting coroutine for each."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from typing import TYPE_CHECKING, Protocol
+
+from pipeline.api import Phase
+from pipeline.brake import Halted
+from pipeline.errors import AccountError, ApiError, UnknownTask
+from pipeline.lifecycle import Step
+from pipeline.model import Image
+from pipeline.money import NOTHING
+from pipeline.state.store import fresh_attempt
+
+if TYPE_CHECKING:
+    from pipeline.api import Task
+    from pipeline.engine.desk import Desk
+    from pipeline.engine.work import Lane
+    from pipeline.model import Record
+
+
+class Timing(Protocol):
+    """When to look: learned from the model's own tasks."""
+
+    def first(self, model: str) -> float:
+        """Return the seconds to wait after a task was submitted."""
+        ...
+
+    def next(self, model: str, elapsed: float, task: Task) -> float:
+        """Return the seconds to wait after a look that found the task running."""
+        ...
+
+    def learn(self, model: str, seconds: float) -> None:
+        """Remember how long a task took."""
+        ...
+
+
+class Watch:
+    """Looks at submitted tasks when they are due, and hands on those that have finished."""
+
+    def __init__(self, desk: Desk, timing: Timing, task_retries: int) -> None:
+        """Look at what is on the desk; a failed task is tried again `task_retries` times."""
+        self._desk = desk
+        self._journal = desk.journal
+        self._budget = desk.budget
+        self._work = desk.work
+        self._timing = timing
+        self._task_retries = task_retries
+        self._due: list[tuple[float, int, Record]] = []
+        self._news = asyncio.Event()
+        self._lane: Lane | None = None
+
+    def feed(self, lane: Lane) -> None:
+        """Give due jobs to `lane`, whose workers call `look`."""
+        self._lane = lane
+
+    def add(self, record: Record) -> None:
+        """Watch a submitted job from now on."""
+        if not self._desk.owns(record):
+            self._journal.note(
+                "warning",
+                f"{record.entry_id} (task {record.task_id}) belongs to another key or host;"
+                " run with those to collect it",
+            )
+            self._work.settle(record, left=True)
+            return
+        elapsed = self._journal.now() - record.submitted_at
+        self._later(record, max(0.0, self._timing.first(record.model) - elapsed))
+
+    def _later(self, record: Record, delay: float) -> None:
+        if delay <= 0 and self._lane is not None:
+            self._lane.put(record)
+            return
+        heapq.heappush(self._due, (self._desk.clock.monotonic() + delay, record.number, record))
+        if self._due[0][1] == record.number:
+            self._news.set()
+
+    async def run(self) -> None:
+        """Hand jobs to the lane as they fall due, for ever."""
+        while True:
+            self._news.clear()
+            now = self._desk.clock.monotonic()
+            while self._due and self._due[0][0] <= now:
+                _, _, record = heapq.heappop(self._due)
+                if self._lane is not None:
+                    self._lane.put(record)
+            if not self._due:
+                await self._news.wait()
+                continue
+            sleeper = asyncio.ensure_future(self._desk.clock.sleep(self._due[0][0] - now))
+            waker = asyncio.ensure_future(self._news.wait())
+            try:
+                await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                sleeper.cancel()
+                waker.cancel()
+
+    async def look(self, record: Record) -> None:
+        """Ask for one task and act on the answer."""
+        try:
+            task = await self._desk.api.look(record.task_id)
+        except Halted:
+            self._work.settle(record, left=True)
+        except UnknownTask as error:
+            self._budget.settle(record.number, None, record.estimate)
+            self._work.route(
+                self._journal.post(
+                    record, Step.LOSE, error_type="unknown_task", error_message=error.summary
+                )
+            )
+        except AccountError as error:
+            self._desk.brake.pull(error)
+            self._work.settle(record, left=True)
+        except ApiError as error:
+            if self._desk.weary(error):
+                self._work.settle(record, left=True)
+            else:
+                self._later(record, self._wait(record, None))
+        else:
+            self._act(record, task)
+
+    def _wait(self, record: Record, task: Task | None) -> float:
+        elapsed = self._journal.now() - record.submitted_at
+        if task is None:
+            return max(1.0, self._timing.first(record.model))
+        return self._timing.next(record.model, elapsed, task)
+
+    def _act(self, record: Record, task: Task) -> None:
+        if task.phase is Phase.RUNNING:
+            self._later(record, self._wait(record, task))
+        elif task.phase is Phase.FAILED:
+            self._failed(record, task)
+        else:
+            self._completed(record, task)
+
+    def _completed(self, record: Record, task: Task) -> None:
+        now = self._journal.now()
+        took = task.actual or (task.completed - task.created if task.created else 0.0)
+        self._timing.learn(record.model, took or now - record.submitted_at)
+        self._budget.settle(record.number, task.cost, record.estimate)
+        self._work.route(
+            self._journal.post(
+                record,
+                Step.COMPLETE,
+                cost=task.cost,
+                completed_at=now,
+                results=images(task),
+                error_type="",
+                error_message="",
+            )
+        )
+
+    def _failed(self, record: Record, task: Task) -> None:
+        cost = NOTHING if task.cost is None else task.cost
+        self._budget.settle(record.number, cost, record.estimate)
+        record = self._journal.post(
+            record,
+            Step.FAIL,
+            cost=cost,
+            completed_at=self._journal.now(),
+            error_type=task.error_type or "task_failed",
+            error_message=task.error_message or "the task failed; the API gave no reason",
+        )
+        if record.retries < self._task_retries and not self._desk.brake.pulled:
+            again = fresh_attempt(record, self._journal.now(), by_itself=True)
+            self._journal.put(again)
+            record = again.after
+        self._work.route(record)
+
+
+def images(task: Task) -> tuple[Image, ...]:
+    """Return a finished task's images as the state file keeps them, before their download."""
+    return tuple(
+        Image(index, result.url, result.expires_at) for index, result in enumerate(task.results, 1)
+    )

@@ -1,0 +1,275 @@
+"""The state file opened for reading: what a plan, a manifest, a gallery and a status ask of it.
+
+Reads while a run writes: it sees everything committed before each question.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from pipeline.lifecycle import RUNNING, Status
+from pipeline.model import Failure, Totals
+from pipeline.state import rows
+from pipeline.state.migrations import MIGRATIONS, migrate
+from pipeline.state.store import check_version, replay, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from typing import Any
+
+    from pipeline.model import Record
+
+_SPENT = (
+    "sunk + coalesce(cost, CASE WHEN status IN ('completed', 'downloaded', 'expired')"
+    " THEN estimate ELSE 0 END)"
+)
+_PAGE = 500
+
+
+class Book:
+    """Reads one state file. A file that is not there yet reads as an empty one."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file at `path`. Raises `StateError` for a damaged, foreign or newer one."""
+        self.path = path
+        self._ahead: dict[str, list[Record]] = {}
+        self._after = (-1, 0)
+        with translated(path):
+            self._db = _open(path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Inside, every question is answered as of the first one, whatever is written meanwhile."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("COMMIT")
+
+    def _records(self, where: str, *values: Any) -> list[Record]:
+        with translated(self.path):
+            found = self._db.execute(
+                f"SELECT {rows.SELECT} FROM jobs AS j {where}", values
+            ).fetchall()
+        return [rows.record(row) for row in found]
+
+    # ── for a plan ──────────────────────────────────────────────────────────────────────────
+
+    def of_entry(self, entry_id: str) -> list[Record]:
+        """Return the jobs in force of an entry, by image index.
+
+        Cheap when entries are asked for in the order of the last run: it reads ahead.
+        """
+        if entry_id not in self._ahead and len(self._ahead) < _PAGE:
+            self._read_ahead()
+        found = self._ahead.pop(entry_id, None)
+        if found is None:
+            found = self._records("WHERE entry_id = ? AND active ORDER BY image_index", entry_id)
+        return found
+
+    def _read_ahead(self) -> None:
+        page = self._page(*self._after, _PAGE)
+        if len(page) == _PAGE:
+            last = page[-1].entry_id
+            page = [one for one in page if one.entry_id != last] or page
+        for one in page:
+            self._ahead.setdefault(one.entry_id, []).append(one)
+        if page:
+            self._after = (page[-1].position, page[-1].image_index)
+
+    def _page(self, position: int, image_index: int, limit: int) -> list[Record]:
+        return self._records(
+            "WHERE active AND (position, image_index) > (?, ?)"
+            " ORDER BY position, image_index, number LIMIT ?",
+            position,
+            image_index,
+            limit,
+        )
+
+    def with_fingerprint(self, fingerprint: str) -> list[Record]:
+        """Return every job that ever asked for this picture, newest first."""
+        return self._records("WHERE fingerprint = ? ORDER BY number DESC", fingerprint)
+
+    def highest(self) -> int:
+        """Return the highest job number so far, 0 for none."""
+        with translated(self.path):
+            return int(self._db.execute("SELECT coalesce(max(number), 0) FROM jobs").fetchone()[0])
+
+    # ── for an export ───────────────────────────────────────────────────────────────────────
+
+    def active(self) -> Iterator[Record]:
+        """Yield the jobs of the present spec in its order, paged, memory flat."""
+        with translated(self.path):
+            cursor = self._db.execute(
+                f"SELECT {rows.SELECT} FROM jobs AS j WHERE active ORDER BY position, image_index"
+            )
+            while page := cursor.fetchmany(_PAGE):
+                yield from (rows.record(row) for row in page)
+
+    def totals(self, *, selected: bool = False) -> Totals:
+        """Count the jobs in force and their money; `selected`: only those of this run."""
+        only = "AND number IN (SELECT number FROM selected)" if selected else ""
+        counts: dict[Status, int] = {}
+        images = reserved = to_pay = 0
+        with translated(self.path):
+            found = self._db.execute(
+                "SELECT status, count(*), sum(images), sum(estimate) FROM jobs"
+                f" WHERE active {only} GROUP BY status"
+            ).fetchall()
+            spent = self._db.execute(f"SELECT sum({_SPENT}) FROM jobs").fetchone()[0]
+        for word, count, pictures, estimate in found:
+            status = Status(word)
+            counts[status] = count
+            images += pictures if status is Status.DOWNLOADED else 0
+            reserved += estimate if status in (Status.SUBMITTING, Status.SUBMITTED) else 0
+            to_pay += estimate if status is Status.PENDING else 0
+        return Totals(counts, images, rows.money(spent), rows.money(reserved), rows.money(to_pay))
+
+    def failures(self, *, statuses: Iterable[Status], examples: int = 5) -> list[Failure]:
+        """Group stopped jobs by cause, most frequent first, with a few of them by name."""
+        words = list(statuses)
+        marks = ", ".join("?" for _ in words)
+        with translated(self.path):
+            groups = self._db.execute(
+                "SELECT status, error_type, error_message, count(*), min(position) FROM jobs"
+                f" WHERE active AND status IN ({marks}) GROUP BY 1, 2, 3 ORDER BY 4 DESC, 5",
+                words,
+            ).fetchall()
+            return [self._failure(group[:4], examples) for group in groups[:50]]
+
+    def _failure(self, group: tuple[str, str, str, int], examples: int) -> Failure:
+        status, kind, message, count = group
+        few = self._db.execute(
+            "SELECT entry_id, task_id FROM jobs WHERE active AND status = ? AND error_type = ?"
+            " AND error_message = ? ORDER BY position, image_index LIMIT ?",
+            (status, kind, message, examples),
+        ).fetchall()
+        return Failure(Status(status), kind, message, count, tuple((a, b) for a, b in few))
+
+    def retryable(self, statuses: Iterable[Status]) -> list[Record]:
+        """Return the jobs in force that stand at one of `statuses`, in spec order."""
+        words = list(statuses)
+        marks = ", ".join("?" for _ in words)
+        return self._records(
+            f"WHERE active AND status IN ({marks}) ORDER BY position, image_index", *words
+        )
+
+    # ── for a run ───────────────────────────────────────────────────────────────────────────
+
+    def work(self) -> Iterator[Record]:
+        """Yield the selected jobs with something left to do: those under way first, then new ones.
+
+        Paged by job number, so that a run of any size needs the memory of a page.
+        """
+        for status in (Status.SUBMITTING, Status.SUBMITTED, Status.COMPLETED, Status.PENDING):
+            yield from self._work(status)
+
+    def _work(self, status: Status) -> Iterator[Record]:
+        last = (-1, 0, 0)
+        while page := self._records(
+            "JOIN selected USING (number) WHERE active AND status = ?"
+            " AND (position, image_index, number) > (?, ?, ?)"
+            " ORDER BY position, image_index, number LIMIT ?",
+            status,
+            *last,
+            _PAGE,
+        ):
+            yield from page
+            last = (page[-1].position, page[-1].image_index, page[-1].number)
+
+    def todo(self) -> int:
+        """Count the selected jobs with something left to do."""
+        words = [*RUNNING, Status.PENDING]
+        marks = ", ".join("?" for _ in words)
+        with translated(self.path):
+            row = self._db.execute(
+                "SELECT count(*) FROM jobs JOIN selected USING (number)"
+                f" WHERE active AND status IN ({marks})",
+                words,
+            ).fetchone()
+        return int(row[0])
+
+    def pace(self) -> tuple[int, float]:
+        """Return how many jobs past runs finished and in how many seconds of running."""
+        with translated(self.path):
+            row = self._db.execute(
+                "SELECT coalesce(sum(finished), 0), coalesce(sum(ended_at - started_at), 0)"
+                " FROM runs WHERE ended_at > 0 AND finished > 0"
+            ).fetchone()
+        return int(row[0]), float(row[1])
+
+    def fact(self, name: str) -> str:
+        """Return a fact kept under `name`, `""` when there is none."""
+        with translated(self.path):
+            row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def upload(self, sha256: str, host: str, now: float) -> str:
+        """Return the url under which `host` holds a reference for some time yet, or `""`."""
+        row = self._db.execute(
+            "SELECT url FROM uploads WHERE sha256 = ? AND host = ? AND expires_at > ?",
+            (sha256, host, now),
+        ).fetchone()
+        return str(row[0]) if row else ""
+
+    def blob(self, sha256: str) -> bytes | None:
+        """Return the contents of an inlined reference that a request under way was made with."""
+        row = self._db.execute("SELECT data FROM blobs WHERE sha256 = ?", (sha256,)).fetchone()
+        return bytes(row[0]) if row else None
+
+    # ── for a doctor ────────────────────────────────────────────────────────────────────────
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the file: SQLite's own check, and the history told again."""
+        with translated(self.path):
+            said = [row[0] for row in self._db.execute("PRAGMA integrity_check")]
+            wrong = [line for line in said if line != "ok"]
+            told = replay(self._db)
+            now = dict(self._db.execute("SELECT number, status FROM jobs"))
+        return wrong + [
+            f"job {number} is {status}, but its history says {told.get(number, {}).get('status')}"
+            for number, status in now.items()
+            if told.get(number, {}).get("status") != status
+        ]
+
+    def history(self, number: int) -> list[tuple[float, str, str]]:
+        """Return what happened to a job: seconds since 1970, the step, its details as JSON."""
+        with translated(self.path):
+            return self._db.execute(
+                "SELECT at, step, detail FROM history WHERE job = ? ORDER BY sequence", (number,)
+            ).fetchall()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    if path.is_file() and path.stat().st_size > 0:
+        where = f"file:{quote(str(path))}?mode=ro"
+        db = sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA busy_timeout = 10000")
+            check_version(db, path)
+            if db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS):
+                return db
+        except BaseException:
+            db.close()
+            raise
+        return _migrated_copy(db)
+    return _migrated_copy(
+        sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    )
+
+
+def _migrated_copy(db: sqlite3.Connection) -> sqlite3.Connection:
+    """Return an older file (or an empty one) as it would look now; the file is not changed."""
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    db.backup(copy)
+    db.close()
+    migrate(copy)
+    return copy
