@@ -7,6 +7,7 @@ again there when its job is asked for again.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import os
@@ -25,7 +26,6 @@ from pipeline.errors import DiskError, NotAnImage
 from pipeline.model import Image
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterable, Iterator
 
     from pipeline.api import Download
@@ -91,7 +91,6 @@ class Shelf:
     def __init__(
         self,
         folder: Path,
-        loop: asyncio.AbstractEventLoop | None = None,
         *,
         thorough: bool = False,
         sidecar: bool = False,
@@ -102,7 +101,6 @@ class Shelf:
         self._images = folder / "images"
         self._kept = self._images / ".kept"
         self._parts = folder / ".parts"
-        self._loop = loop
         self._thorough = thorough
         self._sidecar = sidecar
         self._witness = witness
@@ -139,7 +137,7 @@ class Shelf:
         incomplete or no image, `DiskError` when the disk does not take it, and whatever the
         download raises.
         """
-        assert self._loop is not None  # noqa: S101 - a shelf that takes was given a loop
+        loop = asyncio.get_running_loop()
         if download.size is not None and download.size > self._limit:
             raise NotAnImage(f"the image is announced with {download.size} bytes, too large")
         part = self._parts / f"{name}.part"
@@ -150,9 +148,9 @@ class Shelf:
             if total > self._limit:
                 raise NotAnImage(f"the image is larger than {self._limit} bytes")
             if len(buffer) > _SPILL:
-                await self._loop.run_in_executor(self._pool, self._spill, part, bytes(buffer))
+                await loop.run_in_executor(self._pool, self._spill, part, bytes(buffer))
                 buffer.clear()
-        return await self._loop.run_in_executor(
+        return await loop.run_in_executor(
             self._pool, self._finish, part, bytes(buffer), total, stem, dress, story
         )
 

@@ -37,6 +37,7 @@ _BOOLEANS = {
 }
 _IN_THE_SPEC = {"image_urls": "references"}
 _SHOWN = 60
+_SHORT = 30
 _CLOSE_RATIO = 0.03
 
 
@@ -86,7 +87,7 @@ def shown(value: Any) -> str:
 
 
 def named(path: tuple[str | int, ...]) -> str:
-    """Return how a message names a field: `` `references[2].file` ``, without the entry's number."""
+    """Return how a message names a field: `references[2].file`, without the entry's number."""
     parts = path[2:] if path[:1] == ("entries",) and len(path) > 2 else path
     words = ""
     for part in parts:
@@ -120,7 +121,11 @@ def _type(v: Violation) -> _Words:
     if "string" in expected and not isinstance(v.value, (dict, list)):
         quoted = _written(v.path, f'"{str(v.value).lower() if v.value in (0, 1) else v.value}"')
         return "wrong-type", message, "", f"Put it in quotes: `{quoted}`."
-    if expected == ["array"] and not isinstance(v.value, dict):
+    if expected == ["array"] and isinstance(v.value, dict):
+        return "wrong-type", message, "", "Write a list: a line that starts with `- ` for each."
+    if expected == ["object"] and len(v.path) == 2 and v.path[0] == "entries":
+        return "wrong-type", message, "", f"Write `- prompt: {shown(v.value)[1:-1]}`."
+    if expected == ["array"]:
         listed = _written(v.path, f"[{shown(v.value)[1:-1]}]")
         return "wrong-type", message, "", f"Write a list: `{listed}`."
     return "wrong-type", message, "", f"Write {kinds}{_such_as(v)}."
@@ -148,7 +153,7 @@ def _enum(v: Violation) -> _Words:
 
 def _missing(v: Violation) -> _Words:
     key = next((one for one in v.expected if one not in v.value), v.expected[0])
-    owner = {1: "the spec", 2: "the entry"}.get(len(v.path) + 1) if not v.path else None
+    owner = ""
     if not v.path:
         owner = "the entry" if "model" in v.schema else "the spec"
     elif v.path[0] == "entries" and len(v.path) == 2:
@@ -166,8 +171,8 @@ def _missing(v: Violation) -> _Words:
 
 def _unknown(v: Violation) -> _Words:
     key, parent = str(v.path[-1]), v.path[:-1]
-    known = [one for one in v.expected if one != key]
     properties = _properties(v.schema)
+    known = [one for one in v.expected if not properties.get(one, {}).get("deprecated")]
     mistaken = [
         one for one in known if key.lower() in properties.get(one, {}).get("x-mistaken", ())
     ]
@@ -180,7 +185,7 @@ def _unknown(v: Violation) -> _Words:
         return "unknown-key", message, _description(properties, near), f"Write `{near}:` instead."
     if homes:
         message = f"you wrote {shown(key)} {where}; it belongs {homes[0]}"
-        return "misplaced-key", message, "", f"Move it {homes[0]}."
+        return "misplaced-key", message, "", f"Put it {homes[0]}."
     why = f"Known here: {', '.join(known)}." if known else "No key is known here."
     return "unknown-key", f"there is no {shown(key)} {where}", why, "Remove it, or mend its name."
 
@@ -228,7 +233,7 @@ def _count(v: Violation) -> _Words:
         message = f"{name} holds {count}; at most {v.expected} are allowed"
         return "too-many", message, "", f"Take {count - v.expected} away."
     if count == 0:
-        fix = f"Put something in{_such_as(v)}, or remove the key."
+        fix = "Put something in, or remove the key."
         return "empty-value", f"{name} is empty", "", fix
     message = f"{name} holds {count}; at least {v.expected} are needed"
     return "too-few", message, "", f"Add {v.expected - count}."
@@ -321,6 +326,7 @@ def _example(part: Mapping[str, Any]) -> str:
 def _such_as(v: Violation) -> str:
     examples = v.schema.get("examples", ())
     flat = [_plain(one) for one in examples if not isinstance(one, (dict, list))]
+    flat = [one for one in flat if len(one) <= _SHORT]
     return f", such as {_either(f'`{_written(v.path, one)}`' for one in flat[:2])}" if flat else ""
 
 
@@ -345,7 +351,8 @@ def _properties(part: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if name := str(part.get("$ref", "")).removeprefix("#/$defs/"):
         found |= _properties(schema.document("spec")["$defs"].get(name, {}))
-    return found | part.get("properties", {})
+    found |= part.get("properties", {})
+    return found
 
 
 def _description(properties: Mapping[str, Any], key: str) -> str:

@@ -46,7 +46,8 @@ class Choice:
     """What the user chose for this run. Empty patterns choose everything.
 
     `only` and `force` are shell patterns over entry ids; `tags` are exact; `limit` bounds the
-    jobs that have something to do; `retry` names the statuses that are started again.
+    jobs that have something to do; `retry` names the statuses that are started again, and
+    `only_retried` leaves everything else alone.
     """
 
     only: tuple[str, ...] = ()
@@ -54,6 +55,7 @@ class Choice:
     force: tuple[str, ...] = ()
     retry: frozenset[Status] = frozenset()
     limit: int | None = None
+    only_retried: bool = False
 
     def selects(self, job: Job) -> bool:
         """Whether the job is one of those the user asked for."""
@@ -229,6 +231,7 @@ def select(items: Iterable[Item], choice: Choice) -> Iterator[tuple[Item, bool]]
     taken = 0
     for item in items:
         chosen = item.job is not None and choice.selects(item.job)
+        chosen = chosen and (item.action is Action.RETRY or not choice.only_retried)
         if chosen and works(item):
             taken += 1
             chosen = choice.limit is None or taken <= choice.limit

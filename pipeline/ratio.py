@@ -25,7 +25,7 @@ def mismatch(size: str, width: int, height: int) -> str:
 
 def _close(one: int, other: int) -> bool:
     tolerance: float = schema.document("limits")["ratio"]["tolerance"]
-    return abs(one / other - 1) <= tolerance
+    return abs(one - other) <= tolerance * other
 
 
 def _named(width: int, height: int) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-_TOKEN = r"[A-Za-z0-9_\-]"
+_CHARACTER = r"[A-Za-z0-9_\-]"
 _SURE = re.compile(
     # Keys by their own look. A file name such as refs/sk-….png is none, and a key has digits.
-    rf"(?<!{_TOKEN})(?:sk|rk|pk|ghp|gho|xox[abp])[-_](?={_TOKEN}*\d){_TOKEN}{{16,}}+(?!\.\w{{2,5}}\b)"
-    rf"|(?<!{_TOKEN})AIza{_TOKEN}{{35}}"
+    rf"(?<!{_CHARACTER})(?:sk|rk|pk|ghp|gho|xox[abp])[-_](?={_CHARACTER}*\d){_CHARACTER}{{16,}}+(?!\.\w{{2,5}}\b)"
+    rf"|(?<!{_CHARACTER})AIza{_CHARACTER}{{35}}"
     r"|(?<![A-Za-z])[Bb]earer[ \t]+(?=[A-Za-z._~+/\-]*\d)[A-Za-z0-9._~+/\-]{16,}+=*"
 )
 _NAMES = (

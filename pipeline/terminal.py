@@ -75,6 +75,15 @@ def cut(text: str, columns: int) -> str:
     return text
 
 
+def tail(text: str, columns: int) -> str:
+    """Return clean `text` shortened to at most `columns` columns by its start: the end of a path
+    says more.
+    """
+    if width(text) <= columns:
+        return text
+    return cut(text[::-1], columns)[::-1]
+
+
 def pad(text: str, columns: int) -> str:
     """Return clean `text` cut or filled up with spaces to exactly `columns` columns."""
     fitting = cut(text, columns)
@@ -117,6 +126,13 @@ def unicode(stream: TextIO) -> bool:
     return True
 
 
+def encodable(text: str, stream: TextIO) -> str:
+    r"""Return `text` as `stream` can carry it: with `\uXXXX` where it can carry only ASCII."""
+    if unicode(stream):
+        return text
+    return text.encode("ascii", "backslashreplace").decode("ascii")
+
+
 def paint(text: str, style: str, color: bool) -> str:
     """Return `text` in a style (bold, dim, red, green, yellow, cyan) when `color` is wanted."""
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if color and text else text
@@ -152,3 +168,28 @@ def _shell_word(word: str) -> str:
 
 def _octal(byte: int) -> str:
     return chr(byte) if 0x20 <= byte < 0x7F and byte not in b"'\\" else f"\\{byte:03o}"
+
+
+def wrap(text: str, columns: int) -> list[str]:
+    """Break clean `text` into lines of at most `columns` columns, between words where it can."""
+    lines = [""]
+    for word in text.split():
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if width(joined) <= columns:
+            lines[-1] = joined
+            continue
+        *whole, rest = _pieces(word, max(columns, 2))
+        lines[-1:] = [line for line in (lines[-1], *whole) if line] + [rest]
+    return lines
+
+
+def _pieces(word: str, columns: int) -> list[str]:
+    pieces, taken = [""], 0
+    for character in word:
+        need = _columns_of(character)
+        if taken + need > columns:
+            pieces.append("")
+            taken = 0
+        pieces[-1] += character
+        taken += need
+    return pieces

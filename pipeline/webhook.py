@@ -33,6 +33,8 @@ _LARGEST = 64 * 1024
 _PORTS = (80, 443)
 _LINGERING = 1.0
 """Seconds for which the rest of a body turned away is read, so that the answer gets through."""
+_PATIENCE_AT_END = 0.05
+"""Seconds for answers under way; to aiohttp, 0 would mean for ever."""
 _SILENT = logging.Logger("doorbell")
 """Strangers must not be able to fill a terminal or a log."""
 _SILENT.addHandler(logging.NullHandler())
@@ -106,7 +108,7 @@ class Doorbell:
             self._listener.close()
             self._listener = None
         if self._http is not None:
-            await self._http.shutdown(0)
+            await self._http.shutdown(_PATIENCE_AT_END)
             self._http = None
 
     # ── callers ─────────────────────────────────────────────────────────────────────────────
@@ -134,6 +136,8 @@ class Doorbell:
                     body += more
         except TimeoutError:
             return _turned_away(408)
+        except web.RequestPayloadError:
+            return _turned_away(400)
         if len(body) > _LARGEST:
             return _turned_away(413)
         try:

@@ -9,6 +9,7 @@ import ipaddress
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
@@ -16,6 +17,8 @@ from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR")
 
 _SHOWN = "https://api.example.com"
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".test", ".home.arpa")
@@ -50,11 +53,6 @@ def base(text: str) -> httpx.URL:
     return url.copy_with(path=path or "/")
 
 
-def origin(url: httpx.URL) -> tuple[str, str, int]:
-    """Return scheme, host and port: to whom a request goes."""
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
-
-
 def private(host: str) -> bool:
     """Say whether a host is this machine or one of a private network, by its look alone."""
     number = _number(host)
@@ -75,15 +73,16 @@ def key(text: str) -> str:
     return found
 
 
-def proxy(url: httpx.URL, environ: Mapping[str, str]) -> str:
+def proxy(url: str, environ: Mapping[str, str]) -> str:
     """Return the proxy for `url` by the usual variables, `""` to go directly.
 
     HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, in lower case or upper, the lower case first.
     NO_PROXY holds `*`, names (their subdomains included), `name:port`, addresses and networks.
     Loopback never goes through a proxy. Raises `InputError` for a proxy that is not http(s).
     """
-    found = _variable(environ, f"{url.scheme}_proxy") or _variable(environ, "all_proxy")
-    if not found or _direct(url, _variable(environ, "no_proxy")):
+    parts = urlsplit(url)
+    found = _variable(environ, f"{parts.scheme}_proxy") or _variable(environ, "all_proxy")
+    if not found or _direct(parts, _variable(environ, "no_proxy")):
         return ""
     if "://" not in found:
         found = f"http://{found}"
@@ -95,7 +94,7 @@ def proxy(url: httpx.URL, environ: Mapping[str, str]) -> str:
     if not usable:
         raise InputError(
             "the proxy in the environment is not an http or https address",
-            why=f"{url.host} would be reached through it; SOCKS proxies are not supported.",
+            why=f"{parts.hostname} would be reached through it; SOCKS proxies are not supported.",
             fix="Mend HTTPS_PROXY, or name the host in NO_PROXY.",
         )
     return found
@@ -146,11 +145,12 @@ def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _direct(url: httpx.URL, exceptions: str) -> bool:
-    host, number = url.host.lower().rstrip("."), _number(url.host)
+def _direct(url: SplitResult, exceptions: str) -> bool:
+    host = (url.hostname or "").rstrip(".")
+    number = _number(host)
     if host == "localhost" or (number is not None and number.is_loopback):
         return True
-    port = str(origin(url)[2])
+    port = str(url.port or {"http": 80, "https": 443}.get(url.scheme, 0))
     return any(
         _excepts(one.strip().lower(), host, port, number) for one in exceptions.split(",") if one
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -19,8 +18,6 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pipeline.errors import ApiError, Cut, Rubbish, TimedOut, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pipeline.client.text import Censor
 
 FOREIGN: tuple[type[Exception], ...] = (
@@ -65,15 +62,6 @@ _NONSENSE: tuple[type[Exception], ...] = (
     UnicodeError,
     RecursionError,
 )
-
-
-@contextmanager
-def translated(host: str, censor: Censor) -> Iterator[None]:
-    """Turn whatever the libraries raise inside into `ApiError`s that name `host`."""
-    try:
-        yield
-    except FOREIGN as error:
-        raise translate(error, host, censor) from error
 
 
 def translate(error: Exception, host: str, censor: Censor) -> ApiError:

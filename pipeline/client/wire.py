@@ -7,78 +7,88 @@ two share neither connections nor cookies.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import zlib
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from multidict import CIMultiDict
 
 from pipeline import schema
 from pipeline.client import address
-from pipeline.client.foreign import translated
+from pipeline.client.foreign import FOREIGN, translate
 from pipeline.errors import Rubbish
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from pipeline.client.text import Censor
 
-Headers = list[tuple[str, str]]
-_IDLE_MARGIN = 1.5
-"""How much longer than its parts a whole exchange may take, so that their time-outs come first."""
+Headers = CIMultiDict[str]
+_WHOLE_ANSWER = 1.5
+"""How many read time-outs a whole answer may take: an endless drip of bytes ends there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer of the API. `headers` are looked up in lower case."""
+    """A whole answer of the API. The names of `headers` are in lower case."""
 
     status: int
-    headers: httpx.Headers
+    headers: dict[str, str]
     body: bytes
 
 
 class Sealed(httpx.Request):
     """A request put together from finished parts; httpx's constructor would parse them all again.
 
-    Holds what a transport reads: method, url, headers, content or stream, and extensions.
+    Holds what the aiohttp transport reads, as aiohttp wants it: a url as text and aiohttp's own
+    kind of headers are taken as they are, httpx's own kinds are converted piece by piece.
     """
 
     def __init__(
         self,
         method: str,
-        url: httpx.URL,
+        url: str,
+        *,
         headers: Headers,
-        content: bytes | httpx.AsyncByteStream,
+        content: bytes | Body,
         extensions: dict[str, Any],
     ) -> None:
         self.method = method
-        self.url = url
-        self.headers = httpx.Headers(headers)
+        self.url = url  # type: ignore[assignment] # see above
+        self.headers = headers  # type: ignore[assignment] # see above
         self.extensions = extensions
         if isinstance(content, bytes):
             self._content = content
-            self.stream = httpx.ByteStream(content)
         else:
             self.stream = content
 
 
 class Body(httpx.AsyncByteStream):
-    """A body sent piece by piece, so that a stalled peer is noticed and no copy is made."""
+    """A body sent piece by piece: no copy is made, and a peer that stops reading is noticed."""
 
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+    def __init__(self, pieces: AsyncGenerator[bytes, None], *, write: float, read: float) -> None:
+        """Allow `write` seconds for each piece, and then `read` for the answer."""
         self._pieces = pieces
+        self._write = write
+        self._read = read
         self.limit: asyncio.Timeout | None = None
-        self.patience = 0.0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the pieces; each one that the peer takes gives it more time."""
-        async for piece in self._pieces:
-            if self.limit is not None and not self.limit.expired():
-                self.limit.reschedule(asyncio.get_running_loop().time() + self.patience)
-            yield piece
+        async with aclosing(self._pieces) as pieces:
+            async for piece in pieces:
+                self._allow(self._write)
+                yield piece
+        self._allow(self._write + self._read)
+
+    def _allow(self, seconds: float) -> None:
+        if self.limit is not None and not self.limit.expired():
+            self.limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 class Wire:
@@ -87,25 +97,28 @@ class Wire:
     def __init__(
         self,
         *,
+        host: str,
         censor: Censor,
         timeouts: Mapping[str, float],
         connections: int,
         environ: Mapping[str, str],
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
+        self._host = host
         self._censor = censor
         self._environ = environ
         self._connections = connections
         self._fixed = transport
-        self._opened: dict[tuple[str, str], httpx.AsyncBaseTransport] = {}
+        self._opened: dict[tuple[str, str, bool], httpx.AsyncBaseTransport] = {}
         self._context: ssl.SSLContext | None = None
-        if any(environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")):
+        if any(environ.get(name) for name in address.CERTIFICATE_VARIABLES):
             self._certificates()  # wrong ones are the user's to mend before anything is sent
         self._keepalive: float = schema.api("connection", "keepalive_seconds")
         self._max_answer: int = schema.api("result", "max_answer_bytes")
-        self.extensions: dict[str, Any] = {"timeout": dict(timeouts)}
-        self._sending = timeouts["pool"] + timeouts["write"]
-        self._reading = timeouts["read"] * _IDLE_MARGIN
+        self._extensions: dict[str, Any] = {"timeout": dict(timeouts)}
+        self._starting = timeouts["pool"]
+        self._writing = timeouts["write"]
+        self._reading = timeouts["read"] * _WHOLE_ANSWER
         self._api: httpx.AsyncBaseTransport | None = None
 
     def _certificates(self) -> ssl.SSLContext:
@@ -113,20 +126,21 @@ class Wire:
             self._context = address.certificates(self._environ)
         return self._context
 
-    def pool(self, kind: str, url: httpx.URL) -> httpx.AsyncBaseTransport:
+    def pool(self, kind: str, url: str) -> httpx.AsyncBaseTransport:
         """Return the pool that leads to `url`: of `kind`, directly or through a proxy."""
         if self._fixed is not None:
             return self._fixed
         proxy = address.proxy(url, self._environ)
-        if url.scheme == "https" or proxy.startswith("https"):
-            kind += " over tls"
-        if (kind, proxy) not in self._opened:
-            self._opened[kind, proxy] = self._open(proxy, secure="tls" in kind)
-        return self._opened[kind, proxy]
+        secure = url.startswith("https:") or proxy.startswith("https:")
+        key = (kind, proxy, secure)
+        if key not in self._opened:
+            self._opened[key] = self._open(proxy, secure=secure)
+        return self._opened[key]
 
     def _open(self, proxy: str, *, secure: bool) -> httpx.AsyncBaseTransport:
-        # A context is slow to build, and the transport would build its own when given none.
-        context = self._certificates() if secure else httpx.create_ssl_context(verify=False)
+        # Reading the certificates is slow, and plain http needs none: an empty context trusts
+        # nobody. Given no context at all, the transport would read them.
+        context = self._certificates() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
         def session() -> aiohttp.ClientSession:
             return aiohttp.ClientSession(
@@ -140,8 +154,23 @@ class Wire:
 
         return AiohttpTransport(verify=context, client=session)
 
+    def request(
+        self, method: str, url: str, headers: Headers, content: bytes | Body = b""
+    ) -> httpx.Request:
+        """Return a request that a transport of ours, or the one passed in, can send.
+
+        `headers` may be shared between requests when `content` is bytes.
+        """
+        if self._fixed is None:
+            return Sealed(
+                method, url, headers=headers, content=content, extensions=self._extensions
+            )
+        return httpx.Request(
+            method, url, headers=list(headers.items()), content=content, extensions=self._extensions
+        )
+
     async def exchange(
-        self, method: str, url: httpx.URL, headers: Headers, content: bytes | Body = b""
+        self, method: str, url: str, headers: Headers, content: bytes | Body = b""
     ) -> Answer:
         """Send one request to the API and return its whole answer.
 
@@ -150,40 +179,54 @@ class Wire:
         """
         if self._api is None:
             self._api = self.pool("api", url)
-        with translated(url.host, self._censor):
-            async with asyncio.timeout(self._sending + self._reading) as limit:
+        request = self.request(method, url, headers, content)
+        try:
+            async with asyncio.timeout(self._starting + self._writing + self._reading) as limit:
                 if isinstance(content, Body):
-                    content.limit, content.patience = limit, self._sending + self._reading
-                request = Sealed(method, url, headers, content, self.extensions)
+                    content.limit = limit
                 response = await self._api.handle_async_request(request)
-                try:
-                    body = await self._read(response, url.host)
-                finally:
-                    await response.stream.aclose()  # type: ignore[union-attr] # always async here
-        return Answer(response.status_code, response.headers, body)
+                body = await self._read(response)
+        except FOREIGN as error:
+            raise translate(error, self._host, self._censor) from error
+        finally:
+            if isinstance(content, Body):
+                content.limit = None
+        headers_ = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in response.headers.raw
+        }
+        encoding = headers_.get("content-encoding", "identity")
+        if encoding != "identity":
+            body = self._inflate(body, encoding)
+        return Answer(response.status_code, headers_, body)
 
-    async def _read(self, response: httpx.Response, host: str) -> bytes:
-        chunks, total = [], 0
-        async for chunk in response.stream:  # type: ignore[union-attr] # always async here
-            chunks.append(chunk)
-            total += len(chunk)
-            if total > self._max_answer:
-                raise Rubbish(f"{host} answered with more than {self._max_answer} bytes")
-        body = b"".join(chunks)
-        encoding = response.headers.get("content-encoding", "identity")
-        return body if encoding == "identity" else self._inflate(body, encoding, host)
+    async def _read(self, response: httpx.Response) -> bytes:
+        stream = cast("httpx.AsyncByteStream", response.stream)
+        body = b""
+        try:
+            async for chunk in stream:
+                body = body + chunk if body else chunk
+                if len(body) > self._max_answer:
+                    raise Rubbish(f"{self._host} answered with more than {self._max_answer} bytes")
+        finally:
+            await stream.aclose()
+        return body
 
-    def _inflate(self, body: bytes, encoding: str, host: str) -> bytes:
+    def body(self, pieces: AsyncGenerator[bytes, None]) -> Body:
+        """Return a body that is sent as a stream. Its headers must tell its length."""
+        return Body(pieces, write=self._writing, read=self._reading)
+
+    def _inflate(self, body: bytes, encoding: str) -> bytes:
         """Undo a compression that was not asked for, up to the limit and no further."""
         if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
-            raise Rubbish(f"{host} answered in an encoding that was not asked for")
+            raise Rubbish(f"{self._host} answered in an encoding that was not asked for")
         inflater = zlib.decompressobj(wbits=47)  # zlib or gzip, by its own header
         try:
             plain = inflater.decompress(body, self._max_answer + 1)
         except zlib.error as error:
-            raise Rubbish(f"{host} answered with damaged compressed data") from error
+            raise Rubbish(f"{self._host} answered with damaged compressed data") from error
         if len(plain) > self._max_answer:
-            raise Rubbish(f"{host} answered with more than {self._max_answer} bytes")
+            raise Rubbish(f"{self._host} answered with more than {self._max_answer} bytes")
         return plain
 
     async def close(self) -> None:

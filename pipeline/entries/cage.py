@@ -33,19 +33,18 @@ if TYPE_CHECKING:
 _FILTERS = (
     "abs capitalize d default first float int items last length count list lower map max min"
     " reject reverse select sort title trim truncate unique upper urlencode"
-).split()
+)
 _TESTS = (
     "boolean defined divisibleby eq equalto even false float ge gt greaterthan in integer le"
     " lessthan lower lt mapping ne none number odd sequence string true undefined upper"
     " != < <= == > >="
-).split()
-_METHODS = frozenset(
-    (
-        "capitalize casefold count endswith find get isalnum isalpha isdigit items keys lower"
-        " lstrip partition removeprefix removesuffix rfind rpartition rsplit rstrip split"
-        " startswith strip swapcase title upper values"
-    ).split()
 )
+_METHOD_NAMES = (
+    "capitalize casefold count endswith find get isalnum isalpha isdigit items keys lower"
+    " lstrip partition removeprefix removesuffix rfind rpartition rsplit rstrip split"
+    " startswith strip swapcase title upper values"
+)
+_METHODS = frozenset(_METHOD_NAMES.split())
 _SIZED = (str, list, tuple, dict)
 _WIDE = re.compile(r"\*|\d{4,}")
 _WIDEST = 1000
@@ -73,7 +72,7 @@ class Cage(ImmutableSandboxedEnvironment):
             finalize=self._text,
         )
         self.globals.clear()
-        self.filters = {name: self._charged(FILTERS[name]) for name in _FILTERS}
+        self.filters = {name: self._charged(FILTERS[name]) for name in _FILTERS.split()}
         self.filters |= {
             "format": self._formatted,
             "join": self._joined,
@@ -82,7 +81,7 @@ class Cage(ImmutableSandboxedEnvironment):
             "string": self._text,
             "tojson": self._charged(_tojson),
         }
-        self.tests = {name: self._charged(TESTS[name]) for name in _TESTS}
+        self.tests = {name: self._charged(TESTS[name]) for name in _TESTS.split()}
         self._left = 0
 
     def begin(self) -> None:
@@ -103,7 +102,7 @@ class Cage(ImmutableSandboxedEnvironment):
                 for one in value.values() if isinstance(value, dict) else value:
                     self.weigh(one)
 
-    def _charged(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _charged(self, function: Any) -> Callable[..., Any]:
         @functools.wraps(function)
         def charging(*arguments: Any, **named: Any) -> Any:
             self.weigh(arguments)
@@ -227,7 +226,7 @@ class Cage(ImmutableSandboxedEnvironment):
             and obj.__name__ in _METHODS
         )
 
-    def call(self, context: Context, obj: Any, /, *arguments: Any, **named: Any) -> Any:  # type: ignore[override] # Jinja names its parameters so that none can clash
+    def call(self, context: Context, obj: Any, /, *arguments: Any, **named: Any) -> Any:
         """Call one of the listed methods."""
         if isinstance(obj, StrictUndefined):
             str(obj)

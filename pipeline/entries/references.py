@@ -12,6 +12,7 @@ import itertools
 import os
 import re
 import stat
+from bisect import bisect_left
 from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
@@ -25,14 +26,16 @@ from pipeline.entries.picture import Picture, look
 from pipeline.model import Reference, ReferenceKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pipeline.model import Model
 
 _MAGIC = re.compile(r"[*?\[]")
 _DATA = re.compile(r"data:([^;,]*)(;[^,]*)?,", re.IGNORECASE)
+_LAST = chr(0x10FFFF)
 _FILES_KEPT = 4096
 _FOLDERS_KEPT = 4
+_NAMES_COMPARED = 2000
 
 
 class References:
@@ -74,11 +77,13 @@ class References:
             return [written]
         head, tail = os.path.split(written)
         if _MAGIC.search(head):
-            found = sorted(
-                itertools.islice(glob.iglob(written, root_dir=folder), limit("glob_matches") + 1)
-            )
+            # Unlike Path.glob this keeps the path as the user wrote it, `..` and all.
+            every = glob.iglob(written, root_dir=folder)  # noqa: PTH207
+            found = sorted(itertools.islice(every, limit("glob_matches") + 1))
         else:
-            found = [os.path.join(head, name) for name in self._listed(folder / head, tail)]
+            found = [
+                f"{head}/{name}" if head else name for name in self._listed(folder / head, tail)
+            ]
         if len(found) > limit("glob_matches"):
             raise Fault(
                 "glob-too-wide",
@@ -102,12 +107,12 @@ class References:
             return []
         literal = _MAGIC.split(pattern, maxsplit=1)[0]
         rule = re.compile(translate(pattern))
-        start = _first_at_least(names, literal)
-        candidates = itertools.takewhile(
-            lambda name: name.startswith(literal), itertools.islice(names, start, None)
-        )
         hidden = pattern.startswith(".")
-        return [name for name in candidates if (hidden or name[0] != ".") and rule.match(name)]
+        return [
+            name
+            for name in names[bisect_left(names, literal) : bisect_left(names, literal + _LAST)]
+            if (hidden or name[0] != ".") and rule.match(name)
+        ]
 
     def _local(
         self, written: str, role: str, folder: Path, model: Model, warn: Callable[[Fault], None]
@@ -149,7 +154,7 @@ class References:
             raise Fault(
                 "wrong-data-uri",
                 "the data URI is not in base64",
-                why=f"The API takes {_either(f'data:{one};base64,…' for one in _types(model))}.",
+                why="The API takes only `data:image/…;base64,…`.",
                 fix="Encode the image, or give the file itself.",
             )
         if head[1].lower() not in model.reference_types:
@@ -171,9 +176,7 @@ class References:
                     fix="Save the image beside the spec and name the file.",
                 )
             )
-        return Reference(
-            ReferenceKind.INLINE, written, f"sha256:{picture.sha256}", role, None
-        )
+        return Reference(ReferenceKind.INLINE, written, f"sha256:{picture.sha256}", role, None)
 
 
 def _remote(written: str, role: str) -> Reference:
@@ -194,13 +197,7 @@ def _remote(written: str, role: str) -> Reference:
 
 
 def _names(folder: Path, _changed: int) -> list[str]:
-    return sorted(os.listdir(folder))
-
-
-def _first_at_least(names: list[str], literal: str) -> int:
-    from bisect import bisect_left
-
-    return bisect_left(names, literal)
+    return sorted(os.listdir(folder))  # noqa: PTH208 - names only: no object for each file
 
 
 def _measured(path: Path, written: str) -> tuple[int, int]:
@@ -229,7 +226,8 @@ def _measured(path: Path, written: str) -> tuple[int, int]:
 
 def _nearby(path: Path) -> str:
     try:
-        near = explain.meant(path.name, sorted(os.listdir(path.parent))[:2000])
+        names = itertools.islice((one.name for one in path.parent.iterdir()), _NAMES_COMPARED)
+        near = explain.meant(path.name, sorted(names))
     except OSError:
         near = ""
     return f"Did you mean {explain.shown(near)}?" if near else "Mend the name, or add the file."
@@ -294,10 +292,6 @@ def _must_fit(size: int, model: Model, name: str) -> None:
         )
 
 
-def _types(model: Model) -> tuple[str, ...]:
-    return model.reference_types
-
-
-def _either(words: object) -> str:
-    *first, last = list(words)  # type: ignore[call-overload]
-    return f"{', '.join(first)} or {last}" if first else str(last)
+def _either(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else last

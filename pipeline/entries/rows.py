@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import stat
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.entries.fault import Fault
 from pipeline.entries.limits import limit
+from pipeline.spec.scalars import Real
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,8 +67,8 @@ def read(path: Path, shown: str) -> Iterator[Row | BadRow]:
 def _must_be_readable(path: Path, shown: str) -> None:
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
-        with path.open("rb") if regular else open(os.devnull, "rb"):
-            pass
+        if regular:
+            path.open("rb").close()
     except FileNotFoundError:
         raise Fault(
             "missing-file",
@@ -76,7 +76,11 @@ def _must_be_readable(path: Path, shown: str) -> None:
             fix="Paths are relative to the spec. Mend the name, or create the file.",
         ) from None
     except OSError as error:
-        raise Fault("unreadable-file", f"the row file {shown} cannot be read: {error.strerror}") from None
+        raise Fault(
+            "unreadable-file",
+            f"the row file {shown} cannot be read: {error.strerror}",
+            fix="Look at its permissions.",
+        ) from None
     if not regular:
         raise Fault("unreadable-file", f"the row file {shown} is not a regular file")
 
@@ -93,9 +97,7 @@ def _read(path: Path, suffix: str) -> Iterator[Row | BadRow]:
             return
         lines = _Lines(file)
         try:
-            yield from _objects(lines) if suffix == ".jsonl" else _cells(
-                lines, _DELIMITERS[suffix]
-            )
+            yield from _objects(lines) if suffix == ".jsonl" else _cells(lines, _DELIMITERS[suffix])
         except Fault as fault:
             yield BadRow(fault, lines.number)
 
@@ -219,8 +221,7 @@ def _ragged(count: int, header: list[str]) -> Fault:
     missing = f": {', '.join(header[count:][:5])}" if few else ""
     return Fault(
         "ragged-row",
-        f"the row has {count} {'cell' if count == 1 else 'cells'}; there are {len(header)}"
-        f" columns",
+        f"the row has {count} {'cell' if count == 1 else 'cells'}; there are {len(header)} columns",
         why=f"There is nothing for{missing[1:]}."
         if few
         else "The cells after the last column have no name.",
@@ -251,25 +252,15 @@ def _empty(why: str) -> Fault:
 # ── jsonl and json ──────────────────────────────────────────────────────────────────────────
 
 
-class Typed(float):
-    """A number with a fraction that keeps the text it was written as: 1.10 stays 1.10."""
-
-    __slots__ = ("_written",)
-
-    def __new__(cls, written: str) -> Typed:
-        number = super().__new__(cls, written)
-        number._written = written
-        return number
-
-    def __str__(self) -> str:
-        return self._written
+def _real(written: str) -> Real:
+    return Real(float(written), written)
 
 
 def _no_constant(word: str) -> None:
     raise ValueError(f"{word} is not JSON")
 
 
-_decoder = json.JSONDecoder(parse_float=Typed, parse_constant=_no_constant)
+_decoder = json.JSONDecoder(parse_float=_real, parse_constant=_no_constant)
 
 
 def _objects(lines: _Lines) -> Iterator[Row | BadRow]:

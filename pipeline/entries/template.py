@@ -68,8 +68,7 @@ class Templates:
         cage.begin()
         try:
             tree = cage.parse(written)
-            if _size(tree) > limit("template_nodes"):
-                raise too_heavy()
+            _must_be_sound(tree)
             template = Template.from_code(cage, cage.compile(tree), {}, None)
         except TemplateSyntaxError as error:
             raise Fault(
@@ -135,8 +134,17 @@ def holds_template(value: Any) -> bool:
     return isinstance(value, list) and any(holds_template(one) for one in value)
 
 
-def _size(tree: nodes.Node) -> int:
-    return sum(1 for _ in tree.find_all(nodes.Expr))
+def _must_be_sound(tree: nodes.Template) -> None:
+    """Raise `Fault` for a template that is too large, or could quietly come to nothing."""
+    if sum(1 for _ in tree.find_all(nodes.Expr)) > limit("template_nodes"):
+        raise too_heavy()
+    if any(one.expr2 is None for one in tree.find_all(nodes.CondExpr)):
+        raise Fault(
+            "template-syntax",
+            "an `if` in a `${{ … }}` here has no `else`",
+            why="Without it the text would be empty when the condition is false.",
+            fix="Say what else to write: `${{ 'red' if warm else 'blue' }}`.",
+        )
 
 
 def _fault(error: BaseException, tree: nodes.Template, names: dict[str, Any]) -> Fault:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.gallery import cards, page, thumbs as small
+from pipeline.gallery import cards, page
+from pipeline.gallery import thumbs as small
 from pipeline.gallery.files import replace
 
 if TYPE_CHECKING:

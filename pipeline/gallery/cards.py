@@ -7,7 +7,6 @@ import shlex
 from array import array
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import money
@@ -19,6 +18,7 @@ from pipeline.ratio import mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from pipeline.model import About, Image, Record, Reference
 
@@ -103,9 +103,7 @@ class Sheet:
     waits: array[float] = field(default_factory=lambda: array("d"))
 
 
-def collect(
-    records: Iterable[Record], *, folder: Path, spec_folder: Path, about: About
-) -> Sheet:
+def collect(records: Iterable[Record], *, folder: Path, spec_folder: Path, about: About) -> Sheet:
     """Return the cards of all active records, in their order, and what the charts are drawn from.
 
     Reads no picture; asks the disk only whether each file is there.

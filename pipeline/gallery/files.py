@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from contextlib import suppress
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pipeline.errors import DiskError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def link(path: Path | str, start: Path | None = None) -> str:
@@ -30,7 +34,8 @@ def replace(path: Path, data: bytes) -> None:
         part.write_bytes(data)
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise DiskError(
             f"{path} cannot be written: {error.strerror or error}",
             why="The gallery is a file in the output folder.",

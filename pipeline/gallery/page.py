@@ -50,6 +50,7 @@ def render(
         money=money.display,
         shares=charts.shares(about.totals.counts),
         meaning=MEANING,
+        stopped=STOPPED,
         curve=charts.spending(sheet.paid_at, sheet.paid),
         histogram=charts.durations(sheet.waits),
         causes=[(one, _cause_command(one, about)) for one in failures],

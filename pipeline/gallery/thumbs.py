@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from pipeline import schema
+from pipeline.errors import DiskError
 from pipeline.gallery.files import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from PIL.Image import Image
@@ -54,21 +56,28 @@ def make(folder: Path, pictures: Mapping[str, Path]) -> Thumbs:
     `schemas/api.json`, gets none and is named in `unfit`. Raises `DiskError`.
     """
     place = folder / PLACE
-    here = {path.name for path in place.glob("*")} if place.is_dir() else set()
-    for name in here:
-        if _OURS.fullmatch(name) and name.removesuffix(".webp") not in pictures:
-            (place / name).unlink(missing_ok=True)
+    here = {path.name for path in place.iterdir()} if place.is_dir() else set()
+    _clear(place, here, pictures)
     todo = {one: path for one, path in pictures.items() if f"{one}.webp" not in here}
-    unfit: dict[str, str] = {}
     # One filter around all threads: filters are shared by the whole process.
     with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
         warnings.simplefilter("ignore")
-        for one, reason in zip(
-            todo, pool.map(lambda one: _publish(place / f"{one}.webp", todo[one]), todo), strict=True
-        ):
-            if reason:
-                unfit[one] = reason
+        jobs = [pool.submit(_publish, place / f"{one}.webp", path) for one, path in todo.items()]
+        try:
+            reasons = [job.result() for job in jobs]
+        except DiskError:
+            pool.shutdown(cancel_futures=True)
+            raise
+    unfit = {one: reason for one, reason in zip(todo, reasons, strict=True) if reason}
     return Thumbs(frozenset(pictures) - frozenset(unfit), unfit)
+
+
+def _clear(place: Path, here: Iterable[str], pictures: Mapping[str, Path]) -> None:
+    for name in here:
+        if _OURS.fullmatch(name) and name.removesuffix(".webp") not in pictures:
+            # One that cannot be removed harms nobody.
+            with suppress(OSError):
+                (place / name).unlink()
 
 
 def _publish(target: Path, source: Path) -> str:

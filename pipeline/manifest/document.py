@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pipeline.clock import stamp
 from pipeline.manifest.rows import selected, tell, warnings
+from pipeline.terminal import escape
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -50,7 +51,7 @@ CLOSING = "\n]}\n"
 
 def opening(about: About) -> str:
     """Return everything of a document before its first entry."""
-    head = _ENCODE(_head(about))
+    head = escape(_ENCODE(_head(about)))
     return head.removesuffix("}") + ',"entries":['
 
 
@@ -65,7 +66,7 @@ def entries(records: Iterable[Record]) -> Iterator[list[Told]]:
 def entry(jobs: list[Told]) -> str:
     """Return one entry on a line of its own; a line is what `diff` and `grep` can show."""
     entry_id = jobs[0].job["entry_id"]
-    return "\n" + _ENCODE({"entry_id": entry_id, "jobs": [_job(told) for told in jobs]})
+    return "\n" + escape(_ENCODE({"entry_id": entry_id, "jobs": [_job(told) for told in jobs]}))
 
 
 def _head(about: About) -> dict[str, Any]:

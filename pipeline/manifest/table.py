@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pipeline.manifest.rows import COLUMNS, merged, rows, selected, tell, warnings
+from pipeline.terminal import escape
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -63,6 +64,7 @@ def write_jsonl(
 ) -> None:
     """Write one JSON object a line for each image: the columns, and `warnings` with them all.
 
+    Whatever some reader takes for the end of a line, or a terminal for an order, is escaped.
     Raises what `stream` and `records` raise.
     """
     whole = tuple(columns) == COLUMNS
@@ -71,7 +73,7 @@ def write_jsonl(
             told = {name: row[name] for name in columns}
             if whole:
                 told["warnings"] = warnings(record.size, row)
-            stream.write(_ENCODE(told) + "\n")
+            stream.write(escape(_ENCODE(told)) + "\n")
 
 
 def _cell(value: Any) -> str:

@@ -107,9 +107,7 @@ class Bar:
         """Print a line where the bar is, and the bar again below it."""
         if self._meter is not None:
             self._meter.clear()
-        if not terminal.unicode(self._stream):
-            text = text.encode("ascii", "backslashreplace").decode("ascii")
-        self._stream.write(text + "\n")
+        self._stream.write(terminal.encodable(text, self._stream) + "\n")
         if self._meter is not None:
             self._beat.now()
 
@@ -117,7 +115,7 @@ class Bar:
         meter = self._meter
         if meter is None:
             return
-        columns = (self._columns or terminal.columns(self._stream, {})) - 1
+        columns = max((self._columns or terminal.columns(self._stream, {})) - 1, 1)
         meter.ncols = columns
         meter.n, meter.total = self._tally.done, max(self._tally.jobs, 1)
         meter.bar_format = self._format(columns)
@@ -146,7 +144,7 @@ class Bar:
         pace, eta = tally.pace(moment), tally.eta(moment)
         waits = self._waits_until - moment
         words = [
-            (1, f"{percent(tally.done, tally.jobs):>4}", "bold"),
+            (1, f"{percent(tally.done, tally.jobs):>3}", "bold"),
             (4, f"{tally.running:>{self._digits}} running", ""),
             (0, f"{tally.failed} failed" if tally.failed else "", "red"),
             (6, f"{tally.already} already there" if tally.already else "", "dim"),
@@ -165,7 +163,7 @@ def _clockwise(seconds: float) -> str:
 
 def _dollars(amount: money.Money) -> str:
     """Return `$0.0336` below a dollar and `$3.26` above: always as wide, so nothing jitters."""
-    return f"${amount / 1e9:.2f}" if amount >= 1e9 else f"${amount / 1e9:.4f}"
+    return f"${amount / 1e9:.4f}" if 0 < amount < 1e9 else f"${amount / 1e9:.2f}"
 
 
 def _fitting(words: list[tuple[int, str, str]], room: int) -> list[tuple[str, int]]:

@@ -74,7 +74,7 @@ class Lines:
         return quiet >= _SOONEST and fresh > 0 and fresh >= _PART * self._tally.todo
 
     def _write(self, text: str) -> None:
-        self._stream.write(_encodable(terminal.clean(text), self._stream) + "\n")
+        self._stream.write(terminal.encodable(terminal.clean(text), self._stream) + "\n")
         self._stream.flush()
 
 
@@ -92,7 +92,7 @@ class Silent:
             self._write(ending(event))
 
     def _write(self, text: str) -> None:
-        self._stream.write(_encodable(terminal.clean(text), self._stream) + "\n")
+        self._stream.write(terminal.encodable(terminal.clean(text), self._stream) + "\n")
         self._stream.flush()
 
 
@@ -130,9 +130,3 @@ def percent(part: int, whole: int) -> str:
 def rate(pace: float) -> str:
     """Return a pace with two digits that matter: `0.25`, `3.1`, `120`."""
     return f"{pace:.2f}" if pace < 1 else f"{pace:.1f}" if pace < 100 else f"{pace:.0f}"
-
-
-def _encodable(text: str, stream: TextIO) -> str:
-    if terminal.unicode(stream):
-        return text
-    return text.encode("ascii", "backslashreplace").decode("ascii")

@@ -3,6 +3,7 @@
 source    bytes -> text: sizes, encodings, lines
 scalars   one word of YAML -> a value, by the core rules of YAML 1.2
 compose   YAML events -> data, and the place of every key and value
+wording   what the parser says -> what a person can use
 document  one file: its data and its places
 shape     data -> problems, by `schemas/spec.schema.json`
 load      a path -> a Spec, includes and all

@@ -7,7 +7,6 @@ through them.
 
 from __future__ import annotations
 
-import re
 import sys
 from array import array
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from pipeline.explain import meant, shown
 from pipeline.problem import Place, Problem
 from pipeline.spec.scalars import NotANumber, Real, Scalar, Whole, resolve
 from pipeline.spec.source import CONTROL, limit
+from pipeline.spec.wording import reword
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +138,7 @@ class Composer:
                         return
         except yaml.YAMLError as error:
             found = [problem for _, problem in self.problems]
-            raise SpecError([*found, not_yaml(error, self._source)]) from None
+            raise SpecError([*found, _not_yaml(error, self._source)]) from None
         finally:
             loader.dispose()
 
@@ -292,7 +292,8 @@ class Composer:
             return
         if isinstance(word, (dict, list)):
             top.key = _DROPPED
-            self._wrong("key-not-text", "a key must be text, not a list or a mapping", mark)
+            message = "a key must be text, not a list or a mapping"
+            self._wrong("key-not-text", message, mark, fix="Give the value a name.")
             return
         text = sys.intern(str(word))
         top.key = text
@@ -304,7 +305,7 @@ class Composer:
             top.key = _DROPPED
         elif not isinstance(value, str):
             message = f"the key {shown(word)} is not text"
-            fix = f'Put it in quotes: `"{shown(word)[1:-1]}":`' if text else "Give it a name."
+            fix = f'Put it in quotes: `"{shown(word)[1:-1]}":`.' if text else "Give it a name."
             self._wrong("key-not-text", message, mark, fix=fix)
 
     def _wait_for_merge(self, top: _Open, part: _Part, mark: int) -> None:
@@ -364,6 +365,13 @@ class Composer:
         self._wrong("several-documents", message, _pack(event.start_mark), fix=fix)
 
 
+def _not_yaml(error: yaml.YAMLError, source: Source) -> Problem:
+    marks = [getattr(error, name, None) for name in ("problem_mark", "context_mark")]
+    places = [unpack(_pack(mark), source.file) for mark in marks if mark is not None]
+    said = " ".join(str(getattr(error, part, None) or "") for part in ("problem", "context"))
+    return reword(said, places or [Place(source.file, 1, 1)], source)
+
+
 def _merge(top: _Open, part: _Part) -> None:
     """Add what `part` has and `top` has not: own keys win, then those that were merged first."""
     for index, (key, value) in enumerate(part.value.items()):
@@ -373,71 +381,3 @@ def _merge(top: _Open, part: _Part) -> None:
         top.spot.marks.extend(part.spot.marks[2 * index : 2 * index + 2] if part.spot else (0, 0))
         if part.spot and index in part.spot.inner:
             top.spot.inner[len(top.data) - 1] = part.spot.inner[index]
-
-
-# ── what the parser says, in words that help ────────────────────────────────────────────────
-
-_TAB = re.compile(r"found character '\\t'|found a tab character")
-_SAID: tuple[tuple[str, str, str], ...] = (
-    (
-        r"mapping values are not allowed",
-        "a colon stands where no key can be",
-        'Put text that holds ": " in quotes, and check how far the line is indented.',
-    ),
-    (
-        r"could not find expected ':'|expected ':'",
-        "a key has no colon after it",
-        "Write `key: value`, with the colon on the same line; long text goes after `|` or `>`.",
-    ),
-    (
-        r"unexpected end of stream|while scanning a quoted scalar",
-        "a quote is opened and never closed",
-        "Close it with the same kind of quote.",
-    ),
-    (
-        r"expected ',' or '[\]}]'|expected the node content|did not find expected node content",
-        "a list `[…]` or mapping `{…}` is not written right, or never closed",
-        "Put a comma between its parts and close it; quote text that holds [ ] { } or commas.",
-    ),
-    (
-        r"cannot start any token",
-        "plain text cannot start with this character",
-        "Put the text in quotes.",
-    ),
-    (
-        r"did not find expected key|expected <block end>|did not find expected '-' indicator"
-        r"|block sequence entries are not allowed",
-        "this line does not fit the lines above it",
-        "Indent it like its neighbours, or close the quote or bracket before it.",
-    ),
-    (
-        r"unknown escape character|escape code|did not find expected hexdecimal",
-        "there is a backslash in double quotes that YAML does not know",
-        r"Use single quotes, or write `\\` for a backslash.",
-    ),
-    (r"undefined tag handle", "the tag is not known here", "Remove the tag."),
-    (r"incompatible YAML document", "this is not YAML 1.1 or 1.2", "Remove the `%YAML` line."),
-)
-
-
-def not_yaml(error: yaml.YAMLError, source: Source) -> Problem:
-    """Turn what the parser says into a problem with a place."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    place = unpack(_pack(mark), source.file) if mark else Place(source.file, 1, 1)
-    said = " ".join(str(getattr(error, part, "") or "") for part in ("problem", "context"))
-    text = source.line(place)
-    before = text[: max(place.column - 1, 0)]
-    if _TAB.search(said) or (not before.strip() and "\t" in text[: len(text) - len(text.lstrip())]):
-        return source.problem(
-            "yaml-tab",
-            "a tab is used to indent this line",
-            place,
-            why="YAML indents with spaces only.",
-            fix="Replace the tab with spaces.",
-        )
-    for pattern, message, fix in _SAID:
-        if re.search(pattern, said):
-            return source.problem("not-yaml", message, place, fix=fix)
-    clean = "".join(c if c.isprintable() else " " for c in said).strip()
-    message = f"this is not YAML: {clean[:120] or 'it cannot be read'}"
-    return source.problem("not-yaml", message, place)

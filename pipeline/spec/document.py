@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline.problem import Place
 from pipeline.spec.compose import Spot, unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.problem import Place
     from pipeline.spec.source import Source
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from array import array
 from bisect import bisect_right
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import schema, secret
@@ -16,6 +14,7 @@ from pipeline.explain import shown
 from pipeline.problem import Place, Problem
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import BinaryIO, TextIO
 
 # What libyaml counts as the end of a line.
@@ -96,6 +95,14 @@ def fatal(file: str, code: str, message: str, *, why: str = "", fix: str = "") -
     return SpecError([Problem(code, message, Place(file), why, fix)])
 
 
+def empty(file: str) -> SpecError:
+    """Return the error for a file in which nothing is written but comments."""
+    fix = "Start with `version: 1` and a list of `entries:`, or let one be written:"
+    return fatal(
+        file, "empty-file", f"there is nothing in {shown(file)}", fix=f"{fix}\n  banana-batch init"
+    )
+
+
 def read_file(path: Path, file: str) -> bytes:
     """Return a spec's bytes. Raises `SpecError` when it is missing, no file or too big."""
     try:
@@ -109,11 +116,11 @@ def read_file(path: Path, file: str) -> bytes:
         with path.open("rb") as stream:
             return _sized(stream.read(limit("file_bytes") + 1), file)
     except FileNotFoundError:
-        near = difflib.get_close_matches(path.name, _neighbours(path.parent), n=1)
+        near = _near(path)
         raise fatal(
             file,
             "no-such-file",
-            f"there is no file {shown(file)}" + (f"; did you mean `{near[0]}`?" if near else ""),
+            f"there is no file {shown(file)}" + (f"; did you mean {shown(near)}?" if near else ""),
             fix="Mend the name, or start a new spec:\n  banana-batch init",
         ) from None
     except (OSError, ValueError) as error:
@@ -145,13 +152,7 @@ def _sized(data: bytes, file: str) -> bytes:
 def decode(data: bytes, file: str) -> Source:
     """Make text of a spec's bytes. Raises `SpecError` for what is no UTF-8 text."""
     if not data.strip(b"\xef\xbb\xbf \t\r\n"):
-        raise fatal(
-            file,
-            "empty-file",
-            f"{shown(file)} is empty",
-            fix="Start with `version: 1` and a list of `entries:`, or let one be written:\n"
-            "  banana-batch init",
-        )
+        raise empty(file)
     _refuse_binary(data, file)
     try:
         text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
@@ -218,10 +219,16 @@ def _refuse_long_line(source: Source, data: bytes) -> None:
 
 def _neighbours(folder: Path) -> list[str]:
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(path.name for path in folder.iterdir())
     except (OSError, ValueError):
         return []
     return [name for name in names if name.endswith((".yaml", ".yml"))]
+
+
+def _near(path: Path) -> str:
+    stems = {name.rsplit(".", 1)[0]: name for name in _neighbours(path.parent)}
+    found = difflib.get_close_matches(path.stem, stems, n=1, cutoff=0.7)
+    return stems[found[0]] if found else ""
 
 
 def _candidates(folder: Path) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from pipeline.lifecycle import RUNNING, Status
+from pipeline.lifecycle import RUNNING, Status, Step
 from pipeline.model import Failure, Totals
 from pipeline.state import rows
 from pipeline.state.migrations import MIGRATIONS, migrate
@@ -154,7 +154,7 @@ class Book:
         ).fetchall()
         return Failure(Status(status), kind, message, count, tuple((a, b) for a, b in few))
 
-    def retryable(self, statuses: Iterable[Status]) -> list[Record]:
+    def standing_at(self, statuses: Iterable[Status]) -> list[Record]:
         """Return the jobs in force that stand at one of `statuses`, in spec order."""
         words = list(statuses)
         marks = ", ".join("?" for _ in words)
@@ -205,6 +205,16 @@ class Book:
                 " FROM runs WHERE ended_at > 0 AND finished > 0"
             ).fetchone()
         return int(row[0]), float(row[1])
+
+    def recent(self, now: float, within: float = 60.0) -> tuple[int, float]:
+        """Return how many images came in the last seconds, and in how many seconds."""
+        with translated(self.path):
+            row = self._db.execute(
+                "SELECT count(*), min(at) FROM history WHERE at > ? AND step = ? AND sequence >"
+                " (SELECT max(sequence) FROM history) - 100000",
+                (now - within, Step.DOWNLOAD),
+            ).fetchone()
+        return int(row[0]), now - row[1] if row[0] else 0.0
 
     def fact(self, name: str) -> str:
         """Return a fact kept under `name`, `""` when there is none."""

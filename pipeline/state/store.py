@@ -101,9 +101,10 @@ class Store:
         """Write steps in one transaction. A job that is not where the step starts is a bug."""
         with self.transaction():
             for one in changes:
-                self._step(one)
+                self.step(one)
 
-    def _step(self, one: Change) -> None:
+    def step(self, one: Change) -> None:
+        """Write one step. Call it inside a transaction."""
         cells = {name: rows.cell(name, getattr(one.after, name)) for name in one.fields}
         updates = "".join(f', "{name}" = ?' for name in cells)
         done = self._db.execute(
@@ -150,7 +151,9 @@ class Store:
 
     def _stage(self, item: Item, selected: bool, at: float) -> int:
         job, record = item.job, item.record
-        if item.action in (Action.NEW, Action.CHANGED) or (selected and item.action is Action.FORCED):
+        if item.action in (Action.NEW, Action.CHANGED) or (
+            selected and item.action is Action.FORCED
+        ):
             if record is not None:
                 self.note(record, at, "retire", active=0)
             return self._add(job, at)  # type: ignore[arg-type]  # these actions have a job
@@ -161,9 +164,9 @@ class Store:
             return record.number
         self._refresh(item, job, record, at)
         if selected and item.action is Action.FETCH:
-            self._step(change(record, Step.MISS, at))
+            self.step(change(record, Step.MISS, at))
         elif selected and item.action is Action.RETRY:
-            self._step(fresh_attempt(record, at))
+            self.step(fresh_attempt(record, at))
         return record.number
 
     def _add(self, job: Job, at: float) -> int:
@@ -337,6 +340,9 @@ def disk_error(path: Path, error: Exception) -> DiskError:
     )
 
 
+_STEPS: frozenset[str] = frozenset(Step)
+
+
 def replay(db: sqlite3.Connection) -> dict[int, dict[str, Any]]:
     """Tell every job's life again from the history alone: number to status and told fields.
 
@@ -347,7 +353,7 @@ def replay(db: sqlite3.Connection) -> dict[int, dict[str, Any]]:
         "SELECT job, step, detail FROM history ORDER BY sequence"
     ):
         job = told.setdefault(number, {"status": None})
-        status = after(Step(step), job["status"]) if step in Step else job["status"]
+        status = after(Step(step), job["status"]) if step in _STEPS else job["status"]
         if status is None:
             raise StateError(f"history: job {number} cannot {step} while it is {job['status']}")
         job.update(json.loads(detail) if detail else {}, status=status)

@@ -1,0 +1,206 @@
+"""The calls of the API: what is sent, and which answer or error comes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from multidict import CIMultiDict
+
+from pipeline import __version__, schema
+from pipeline.client import address, answers, refusals
+from pipeline.client.images import Images
+from pipeline.client.text import Censor
+from pipeline.client.wire import Wire
+from pipeline.errors import ApiError, Refused, Rubbish, UnknownTask
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+    from typing import BinaryIO
+
+    import httpx
+
+    from pipeline.api import Accepted, Balance, Download, Task, Uploaded
+    from pipeline.client.wire import Answer, Headers
+    from pipeline.clock import Clock
+
+_PIECE = 1 << 18
+_WHOLE = 1 << 14
+"""Bytes up to which a body goes out in one piece: it fits any socket's buffer and cannot stall."""
+
+
+class Client:
+    """Speaks to one API with one key. Implements `pipeline.api.Api`.
+
+    Each call is one request (a fetch: one for each redirect). Nothing is sent twice and nothing
+    waited out here; that is `retry.Patient`'s part. The key goes to the base url's own origin and
+    nowhere else, and into no message.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        timeouts: Mapping[str, float],
+        connections: int,
+        clock: Clock,
+        environ: Mapping[str, str],
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Prepare; nothing is opened yet.
+
+        `timeouts` are seconds for `connect`, `read`, `write` and `pool`; `connections` bounds the
+        pool to the API, and that to the hosts of images. Proxies and certificates are taken from
+        `environ`. `transport` replaces the network. Raises `InputError` for a base url, key,
+        proxy or certificate that cannot be used.
+        """
+        self._base = str(address.base(base_url)).rstrip("/")
+        self._censor = Censor(secret := address.key(key))
+        self._clock = clock
+        address.proxy(self._base, environ)  # a wrong one is told now, not by the first request
+        wire = self._wire = Wire(
+            host=urlsplit(self._base).hostname or "",
+            censor=self._censor,
+            timeouts=timeouts,
+            connections=connections,
+            environ=environ,
+            transport=transport,
+        )
+        agent = f"banana-batch/{__version__} (+{schema.api('home_page')})"
+        self._asking: Headers = CIMultiDict(
+            {
+                "User-Agent": agent,
+                "Accept-Encoding": "identity",
+                "Accept": "application/json",
+                "Authorization": f"Bearer {secret}",
+            }
+        )
+        self._sending = self._asking.copy()
+        self._sending["Content-Type"] = "application/json"
+        self._key_header: str = schema.api("idempotency", "header")
+        paths: dict[str, str] = schema.api("paths")
+        self._submit_url = self._base + paths["submit"]
+        self._upload_url = self._base + paths["upload"]
+        self._balance_url = self._base + paths["balance"]
+        before, _, after = paths["task"].partition("{task_id}")
+        self._task_url = (self._base + before, f"{after}?language={schema.api('language')}")
+        self._images = Images(wire, self._censor, clock, agent)
+
+    @property
+    def host(self) -> str:
+        """The API's address as the state file keeps it: normalised, without a trailing slash."""
+        return self._base
+
+    # ── the calls ───────────────────────────────────────────────────────────────────────────
+
+    async def submit(self, body: bytes, key: str) -> Accepted:
+        """Send `body`, unchanged, under the idempotency key `key`, once."""
+        headers = self._sending.copy()
+        headers[self._key_header] = key
+        headers["Content-Length"] = str(len(body))
+        content = body if len(body) <= _WHOLE else self._wire.body(_slices(body))
+        answer = await self._wire.exchange("POST", self._submit_url, headers, content)
+        document = self._document(answer, paying=True)
+        replayed = answer.headers.get("idempotency-replayed", "").strip().lower() == "true"
+        return answers.accepted(document, self._censor, replayed=replayed)
+
+    async def look(self, task_id: str) -> Task:
+        """Ask for a task's state, once."""
+        if not answers.TASK_ID.fullmatch(task_id):
+            raise UnknownTask("what should be a task id is none", why="Nothing was asked.")
+        url = task_id.join(self._task_url)
+        answer = await self._wire.exchange("GET", url, self._asking)
+        if answer.status in (404, 410):
+            error = self._refusal(answer)
+            raise UnknownTask(
+                f"the API does not know the task {task_id} (any more)",
+                why=error.summary,
+                kind=error.kind,
+                code=answer.status,
+            )
+        return answers.task(self._document(answer), task_id, self._censor)
+
+    async def upload(self, path: Path, media_type: str) -> Uploaded:
+        """Send the file at `path` as a stream, under a name of our own. Raises `Refused` when it
+        cannot be read."""
+        name = f"reference.{media_type.rpartition('/')[2]}"
+        boundary = f"banana-batch-{self._clock.monotonic():.6f}-{id(path):x}"
+        head = (
+            f"--{boundary}\r\n"
+            f'Content-Disposition: form-data; name="file"; filename="{name}"\r\n'
+            f"Content-Type: {media_type}\r\n\r\n"
+        ).encode("ascii")
+        tail = f"\r\n--{boundary}--\r\n".encode("ascii")
+        try:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                pieces = _parts(head, file, tail)
+                headers = self._asking.copy()
+                headers["Content-Type"] = f"multipart/form-data; boundary={boundary}"
+                headers["Content-Length"] = str(len(head) + size + len(tail))
+                answer = await self._wire.exchange(
+                    "POST", self._upload_url, headers, self._wire.body(pieces)
+                )
+        except OSError as error:
+            raise Refused(
+                f"the reference image {path} cannot be read: {error.strerror or error}",
+                fix="Put it back, then run again.",
+            ) from error
+        return answers.uploaded(self._document(answer), self._censor)
+
+    async def balance(self) -> Balance:
+        """Ask how much money the account has, once."""
+        answer = await self._wire.exchange("GET", self._balance_url, self._asking)
+        return answers.balance(self._document(answer))
+
+    def fetch(self, url: str) -> AbstractAsyncContextManager[Download]:
+        """Open a result image, following redirects to http(s) only and never with the key.
+
+        Entering raises `Gone` when the url is expired or unknown, another `FetchError` when it
+        cannot be followed, and what heals (`Unavailable`, `RateLimited`, `Cut`, …) as any call.
+        The chunks raise the same, and `TimedOut` when one image takes longer than
+        `result.max_seconds`.
+        """
+        return self._images.open(url)
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self._wire.close()
+
+    # ── what an answer is ───────────────────────────────────────────────────────────────────
+
+    def _document(self, answer: Answer, *, paying: bool = False) -> Any:
+        """Return the JSON of a success. `paying`: a no that names no reason settles nothing."""
+        if not 200 <= answer.status < 300:
+            raise self._refusal(answer)
+        document = answers.parse(answer.body)
+        if refusals.complains(document):
+            said = refusals.complaint(document, self._censor)
+            status = said.status or (answer.status if paying else 400)
+            wait = refusals.retry_after(answer.headers, self._clock.now())
+            raise refusals.refusal(status, said, wait)
+        return document
+
+    def _refusal(self, answer: Answer) -> ApiError:
+        try:
+            said = refusals.complaint(answers.parse(answer.body), self._censor)
+        except Rubbish:
+            said = refusals.unreadable(answer.body, self._censor)
+        wait = refusals.retry_after(answer.headers, self._clock.now())
+        location = self._censor.plain(answer.headers.get("location"), 200)
+        return refusals.refusal(answer.status, said, wait, location)
+
+
+async def _slices(body: bytes) -> AsyncGenerator[bytes, None]:
+    for start in range(0, len(body), _PIECE):
+        yield body[start : start + _PIECE]
+
+
+async def _parts(head: bytes, file: BinaryIO, tail: bytes) -> AsyncGenerator[bytes, None]:
+    yield head
+    while piece := file.read(_PIECE):
+        yield piece
+    yield tail

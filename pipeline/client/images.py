@@ -1,0 +1,155 @@
+"""Result images: opened from whatever host serves them, without the key, within limits."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urljoin, urlsplit
+
+from multidict import CIMultiDict
+
+from pipeline import schema
+from pipeline.api import Download
+from pipeline.client import refusals
+from pipeline.client.foreign import FOREIGN, translate
+from pipeline.errors import FetchError, Gone, NotAnImage, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from types import TracebackType
+
+    import httpx
+
+    from pipeline.client.text import Censor
+    from pipeline.client.wire import Headers, Wire
+    from pipeline.clock import Clock
+    from pipeline.errors import ApiError
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_GONE = frozenset({401, 403, 404, 410})
+"""What hosts of signed urls answer when a url has expired, is spoilt, or never was."""
+_CHUNK = 1 << 18
+_MAX_URL = 16_384
+
+
+class Images:
+    """Opens result images over a pool of their own."""
+
+    def __init__(self, wire: Wire, censor: Censor, clock: Clock, agent: str) -> None:
+        self.wire = wire
+        self.censor = censor
+        self.clock = clock
+        self.headers: Headers = CIMultiDict(
+            {"User-Agent": agent, "Accept-Encoding": "identity", "Accept": "image/*, */*;q=0.5"}
+        )
+        self.max_redirects: int = schema.api("result", "max_redirects")
+        self.max_seconds: float = schema.api("result", "max_seconds")
+
+    def open(self, url: str) -> Opened:
+        """Return the image at `url`, to be entered; nothing is sent before."""
+        return Opened(self, url)
+
+
+class Opened(AbstractAsyncContextManager[Download]):
+    """One image on its way. A class, since a generator would cost a tenth of a small image."""
+
+    def __init__(self, images: Images, url: str) -> None:
+        self._images = images
+        self._url = url
+        self._host = ""
+        self._stream: httpx.AsyncByteStream | None = None
+        self._chunks: AsyncGenerator[bytes, None] | None = None
+
+    async def __aenter__(self) -> Download:
+        """Send the request and follow redirects. Raises what `Client.fetch` says."""
+        images, url = self._images, self._url
+        for _ in range(images.max_redirects + 1):
+            self._check(url)
+            response = await self._get(url)
+            headers = response.headers
+            if response.status_code == 200 and "content-encoding" not in headers:
+                announced = headers.get("content-length", "")
+                size = int(announced) if announced.isascii() and announced.isdigit() else None
+                self._chunks = self._read(images.clock.monotonic())
+                return Download(size, self._chunks)
+            await self._close()
+            location = headers.get("location", "")
+            if response.status_code not in _REDIRECTS or not location:
+                raise self._refusal(response)
+            try:
+                url = urljoin(url, location)
+            except ValueError as error:
+                raise FetchError("the image's url leads to one that is none") from error
+        raise FetchError(
+            f"the image's url leads through more than {images.max_redirects} redirects"
+        )
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let go of the connection, read to its end or not."""
+        if self._chunks is not None:
+            await self._chunks.aclose()
+        await self._close()
+
+    def _check(self, url: str) -> None:
+        """Raise `FetchError` unless `url` is http(s) to a host."""
+        try:
+            parts = urlsplit(url)
+            self._host = parts.hostname or ""
+            usable = bool(self._host) and parts.port != 0 and len(url) <= _MAX_URL
+        except ValueError:
+            usable, parts = False, urlsplit("")
+        if not usable:
+            raise FetchError("the image's url is none")
+        if parts.scheme not in ("http", "https"):
+            shown = self._images.censor.plain(parts.scheme, 20)
+            raise FetchError(f"the image's url is of the kind {shown!r}, not http or https")
+
+    async def _get(self, url: str) -> httpx.Response:
+        wire = self._images.wire
+        try:
+            request = wire.request("GET", url, self._images.headers)
+            response = await wire.pool("images", url).handle_async_request(request)
+        except FOREIGN as error:
+            raise translate(error, self._host, self._images.censor) from error
+        self._stream = cast("httpx.AsyncByteStream", response.stream)
+        return response
+
+    async def _close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        try:
+            await stream.aclose()
+        except FOREIGN as error:
+            raise translate(error, self._host, self._images.censor) from error
+
+    async def _read(self, started: float) -> AsyncGenerator[bytes, None]:
+        images = self._images
+        # the transport's own setting, a sixteenth of it, makes large images twice as costly
+        self._stream.CHUNK_SIZE = _CHUNK  # type: ignore[union-attr] # this stream's own attribute
+        try:
+            async for chunk in self._stream:  # type: ignore[union-attr] # opened before
+                yield chunk
+                if images.clock.monotonic() - started > images.max_seconds:
+                    raise TimedOut(
+                        f"{self._host} takes longer than {images.max_seconds:g} s for one image"
+                    )
+        except FOREIGN as error:
+            raise translate(error, self._host, images.censor) from error
+
+    def _refusal(self, response: httpx.Response) -> ApiError:
+        status, host = response.status_code, self._host
+        if status in _GONE:
+            return Gone(f"the image's url at {host} has expired or is unknown ({status})")
+        if status == 200:
+            return NotAnImage(f"{host} sent the image in an encoding that was not asked for")
+        if status in (408, 425, 429) or status >= 500:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            wait = refusals.retry_after(headers, self._images.clock.now())
+            return refusals.trouble(f"{host} did not give the image", status, wait)
+        return FetchError(f"{host} did not give the image ({status})", code=status)

@@ -1,0 +1,68 @@
+"""How a run ended: its exit code, and what is left for people and programs to read."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from pipeline import gallery, manifest
+from pipeline.errors import Exit, Trouble
+from pipeline.lifecycle import RUNNING, STOPPED, Status
+from pipeline.state import Book
+
+if TYPE_CHECKING:
+    from pipeline.commands.batch import Batch
+    from pipeline.model import Totals
+
+
+class Interrupted(Trouble):
+    """A signal asked the run to stop."""
+
+    def __init__(self, number: int) -> None:
+        """Say which signal it was."""
+        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        super().__init__(
+            f"stopped by {name}",
+            why="Nothing is lost: tasks under way are collected by the next run.",
+            fix="Run again to go on.",
+        )
+        self.exit = Exit.INTERRUPTED if number == signal.SIGINT else Exit.TERMINATED
+
+
+def verdict(cause: BaseException | str | None, selected: Totals) -> tuple[Exit, str]:
+    """Return the exit code and the reason, from what stopped the run and where its jobs stand."""
+    if isinstance(cause, Trouble):
+        return cause.exit, cause.summary
+    count = selected.counts
+    left = sum(count.get(status, 0) for status in (*RUNNING, Status.PENDING))
+    if left:
+        return Exit.UNFINISHED, f"{left} jobs are left for the next run"
+    stopped = sum(count.get(status, 0) for status in STOPPED)
+    if stopped:
+        return Exit.SOME_FAILED, f"{stopped} jobs did not get their image"
+    return Exit.DONE, ""
+
+
+def publish_manifest(batch: Batch, host: str) -> None:
+    """Write the manifest anew from the state file. Raises `DiskError`."""
+    book = Book(batch.state)
+    try:
+        manifest.publish(batch.folder, batch.about(book.totals(), host), book.active)
+    finally:
+        book.close()
+
+
+def publish_gallery(batch: Batch, host: str, *, live: bool = False) -> None:
+    """Write the gallery anew from the state file. Raises `DiskError`."""
+    book = Book(batch.state)
+    try:
+        gallery.publish(
+            batch.folder,
+            batch.about(book.totals(), host),
+            book.active,
+            failures=book.failures(statuses=STOPPED),
+            spec_folder=batch.home,
+            live=live,
+        )
+    finally:
+        book.close()

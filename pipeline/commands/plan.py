@@ -1,0 +1,117 @@
+"""`plan`: what a run would do, and what it may cost. Needs no key and no network."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import IO, TYPE_CHECKING
+
+from pipeline import outline, terminal
+from pipeline.commands import batch
+from pipeline.download import Shelf, disk
+from pipeline.errors import Exit
+from pipeline.plan import Choice, Comparison, select
+from pipeline.state import Book
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pipeline.commands.batch import Batch
+    from pipeline.commands.world import World
+    from pipeline.model import Item
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What `plan` was asked for."""
+
+    source: str
+    choice: Choice = field(default_factory=Choice)
+    output: str | None = None
+    sandbox: bool = False
+    verify: bool = False
+    explain: str | None = None
+    out: Path | None = None
+    format: str = "text"
+
+
+def plan(world: World, options: PlanOptions) -> int:
+    """Tell the plan; returns the exit code. Raises `SpecError` when the spec has errors."""
+    opened = batch.opened(world, options.source, sandbox=options.sandbox, output=options.output)
+    opened.check()
+    book = Book(opened.state)
+    try:
+        with book.snapshot():
+            _tell(opened, options, book)
+    finally:
+        book.close()
+    return Exit.DONE
+
+
+def _tell(opened: Batch, options: PlanOptions, book: Book) -> None:
+    world = opened.world
+    shelf = Shelf(opened.folder, thorough=options.verify)
+    items = select(
+        Comparison(book, options.choice, shelf.lost).items(opened.entries()), options.choice
+    )
+    columns = terminal.columns(world.stdout, world.environ)
+    if options.explain is not None:
+        told = outline.explain(_of(items, options.explain), columns=columns)
+        opened.check()
+        world.stdout.write(told)
+        return
+    seen = outline.Outline()
+    if options.format == "json" or options.out is not None:
+        _write(opened, options, items, seen)
+    else:
+        for _ in seen.watch(items):
+            pass
+    opened.check()
+    batch.tell(world, opened.problems)
+    if options.format == "text":
+        world.stdout.write(
+            outline.text(
+                seen,
+                name=opened.spec.name,
+                spec=options.source,
+                pace=book.pace(),
+                columns=columns,
+                color=terminal.colored(world.stdout, world.environ),
+            )
+        )
+
+
+def _write(
+    opened: Batch, options: PlanOptions, items: Iterator[tuple[Item, bool]], seen: outline.Outline
+) -> None:
+    """Write the whole plan as JSON, to a file or to standard output, once all of it is right."""
+    head = {"spec": options.source, "name": opened.spec.name, "output": str(opened.folder)}
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
+        spool.writelines(outline.document(items, seen, head, options.choice))
+        opened.check()
+        spool.seek(0)
+        if options.out is None:
+            shutil.copyfileobj(spool, opened.world.stdout)
+        else:
+            _publish(opened.world.cwd / options.out, spool)
+
+
+def _publish(path: Path, spool: IO[str]) -> None:
+    part = path.with_name(f".{path.name}.part")
+    with disk(path):
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                shutil.copyfileobj(spool, file)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _of(items: Iterator[tuple[Item, bool]], wanted: str) -> Iterator[Item]:
+    for item, _ in items:
+        one = item.job or item.record
+        if one is not None and (one.entry_id == wanted or fnmatchcase(one.entry_id, wanted)):
+            yield item

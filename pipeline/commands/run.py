@@ -1,0 +1,220 @@
+"""`run`: plan, submit, wait, download, write the manifest. Resumes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from pipeline import __version__, spec, terminal
+from pipeline.commands import account, batch, staging
+from pipeline.commands.ending import publish_gallery, publish_manifest, verdict
+from pipeline.commands.listeners import listeners
+from pipeline.commands.session import Session
+from pipeline.download import Shelf
+from pipeline.errors import DiskError, Exit, InputError, Trouble
+from pipeline.events import Ended, Started
+from pipeline.lifecycle import STOPPED, Status
+from pipeline.lock import held
+from pipeline.outline import approved
+from pipeline.plan import Choice
+from pipeline.state import Book
+from pipeline.summary import closing, closing_data
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.commands.batch import Batch
+    from pipeline.commands.world import World
+    from pipeline.model import RunSettings
+    from pipeline.outline import Outline
+    from pipeline.state import Store
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What `run` was asked for. `settings` holds the flags that beat the spec's `run:`."""
+
+    source: str
+    choice: Choice = field(default_factory=Choice)
+    settings: dict[str, Any] = field(default_factory=dict)
+    output: str | None = None
+    sandbox: bool = False
+    faults: tuple[str, ...] = ()
+    key_file: Path | None = None
+    plan: Path | None = None
+    quiet: bool = False
+    verbose: bool = False
+    progress: bool | None = None
+    log_format: str = "text"
+    format: str = "text"
+
+
+def run(world: World, options: RunOptions) -> int:
+    """Run a spec to its end, or as far as it may go; returns the exit code.
+
+    Raises `Trouble` for everything that keeps it from starting.
+    """
+    opened = batch.opened(world, options.source, sandbox=options.sandbox, output=options.output)
+    opened.check()
+    settings = spec.run_settings(opened.spec, options.settings)
+    with held(opened.lock, world.clock.now()), staging.store_of(opened) as store:
+        return _Run(opened, options, settings, store).go()
+
+
+class _Run:
+    """One invocation of `run`, with the lock held and the state file open."""
+
+    def __init__(
+        self, opened: Batch, options: RunOptions, settings: RunSettings, store: Store
+    ) -> None:
+        self._batch = opened
+        self._world = opened.world
+        self._options = options
+        self._settings = settings
+        self._store = store
+        self._account = _account(opened, options)
+        self._sealed = ""
+        self._choice = self._chosen()
+        self._shelf = Shelf(
+            opened.folder, thorough=settings.verify, sidecar=opened.spec.output.sidecar
+        )
+
+    def _chosen(self) -> Choice:
+        choice = self._options.choice
+        if self._options.plan is not None:
+            if choice != Choice():
+                raise InputError(
+                    "--plan already says what to run",
+                    fix="Give the selection to `plan --out`, and only the plan to `run`.",
+                )
+            choice, self._sealed = approved(self._options.plan)
+        if self._settings.retry_failed:
+            retry = choice.retry | {Status.FAILED}
+            choice = replace(choice, retry=retry)
+        return choice
+
+    def go(self) -> int:
+        """Stage, work, and tell how it ended."""
+        try:
+            staged = staging.stage(self._batch, self._store, self._shelf, self._choice, self._allow)
+            staging.move(staged.moves, self._store, self._shelf, self._world.clock.now())
+            self._shelf.sweep()
+            _warn(self._batch, self._options)
+            return self._work(staged.outline)
+        finally:
+            self._shelf.close()
+
+    def _allow(self, outline: Outline) -> None:
+        if self._sealed and outline.digest != self._sealed:
+            raise InputError(
+                "the spec has moved on since the plan was approved; nothing was sent",
+                why="`run --plan` does exactly what the plan says, or nothing.",
+                fix=f"Look at it again:\n  banana-batch plan {self._options.source}",
+            )
+        if outline.tally.todo and self._account is None:
+            account.need(None)
+
+    def _work(self, outline: Outline) -> int:
+        world, clock = self._world, self._world.clock
+        started, began = clock.now(), clock.monotonic()
+        book = Book(self._batch.state)
+        emit = listeners(self._batch, self._options, self._settings, self._account)
+        host = (
+            self._account.host if self._account else account.host(world.environ, self._batch.home)
+        )
+        try:
+            todo, before = book.todo(), book.totals()
+            self._store.keep_fact("spec", self._spec_path())
+            number = self._store.begin_run(started, host, __version__)
+            emit(
+                Started(started, self._options.source, str(self._batch.folder), host, todo, before)
+            )
+            cause: BaseException | str | None = None
+            if todo and self._account is not None:
+                session = Session(
+                    self._batch,
+                    self._settings,
+                    self._store,
+                    self._shelf,
+                    self._account,
+                    emit,
+                    faults=self._options.faults,
+                    to_pay=outline.tally.estimate,
+                )
+                cause = asyncio.run(session.work())
+            after = book.totals()
+            done = after.counts.get(Status.DOWNLOADED, 0) - before.counts.get(Status.DOWNLOADED, 0)
+            code, reason = verdict(cause, book.totals(selected=True))
+            self._store.end_run(number, clock.now(), code, reason, max(done, 0))
+            code, reason = self._publish(host, code, reason)
+            ended = Ended(clock.now(), code, reason, clock.monotonic() - began, after)
+            emit(ended)
+            self._summarise(ended, book, cause)
+        finally:
+            book.close()
+            emit.close()
+        return code
+
+    def _spec_path(self) -> str:
+        """Return the spec's place as seen from the output folder, so that both can move."""
+        path = self._batch.spec.document.path
+        return os.path.relpath(path, self._batch.folder) if path else ""
+
+    def _publish(self, host: str, code: Exit, reason: str) -> tuple[Exit, str]:
+        """Write manifest and gallery; a disk that does not take them is a reason of its own."""
+        try:
+            publish_manifest(self._batch, host)
+            if self._settings.gallery:
+                publish_gallery(self._batch, host)
+        except DiskError as error:
+            return (code, reason) if code else (error.exit, error.summary)
+        return code, reason
+
+    def _summarise(self, ended: Ended, book: Book, cause: BaseException | str | None) -> None:
+        world, options = self._world, self._options
+        failures = book.failures(statuses=STOPPED)
+        hints = [cause.fix] if isinstance(cause, Trouble) and cause.fix else []
+        if options.format == "json":
+            told = closing_data(
+                ended,
+                failures,
+                spec=options.source,
+                output=self._batch.folder,
+                warnings=hints,
+                gallery=self._settings.gallery,
+                options=self._batch.words,
+            )
+            world.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+            return
+        if options.quiet and ended.exit is Exit.DONE:
+            return
+        stream = world.stderr if options.quiet else world.stdout
+        stream.write(
+            closing(
+                ended,
+                failures,
+                spec=options.source,
+                output=self._batch.folder,
+                warnings=hints,
+                columns=terminal.columns(stream, world.environ),
+                color=terminal.colored(stream, world.environ),
+                gallery=self._settings.gallery,
+                options=self._batch.words,
+            )
+        )
+
+
+def _account(opened: Batch, options: RunOptions) -> account.Account | None:
+    if options.sandbox:
+        return account.Account("sandbox", "sandbox")
+    if options.faults:
+        raise InputError("--fault goes with --sandbox: the real API takes no orders")
+    return account.find(opened.world.environ, opened.home, options.key_file)
+
+
+def _warn(opened: Batch, options: RunOptions) -> None:
+    if not options.quiet:
+        batch.tell(opened.world, opened.problems)

@@ -1,0 +1,149 @@
+"""The network part of one run: the real API or the sandbox, its manners, and the signals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from pipeline import sandbox
+from pipeline.brake import Brake
+from pipeline.client import Client
+from pipeline.commands.account import Account
+from pipeline.commands.dress import dresser
+from pipeline.commands.ending import Interrupted, publish_manifest
+from pipeline.commands.refresh import Refresh
+from pipeline.engine import Orders, Parts, drive
+from pipeline.errors import Trouble
+from pipeline.retry import Looks, Patient, backoff
+from pipeline.state import Book
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.api import Api
+    from pipeline.commands.batch import Batch
+    from pipeline.download import Shelf
+    from pipeline.events import Listener
+    from pipeline.model import RunSettings
+    from pipeline.money import Money
+    from pipeline.state import Store
+
+_SPARE_CONNECTIONS = 8
+
+
+class Session:
+    """Works on what is staged, from the first connection to the last."""
+
+    def __init__(
+        self,
+        opened: Batch,
+        settings: RunSettings,
+        store: Store,
+        shelf: Shelf,
+        account: Account,
+        emit: Listener,
+        *,
+        faults: Sequence[str],
+        to_pay: Money,
+    ) -> None:
+        """Prepare; nothing is opened before `work`. `to_pay` is the plan's estimate."""
+        self._batch = opened
+        self._world = opened.world
+        self._settings = settings
+        self._store = store
+        self._shelf = shelf
+        self._account = account
+        self._emit = emit
+        self._faults = sandbox.faults(faults)
+        self._to_pay = to_pay
+
+    async def work(self) -> BaseException | str | None:
+        """Drive every selected job; returns what stopped the run early, None when nothing did."""
+        brake = Brake(self._world.clock)
+        _stop_on_signals(brake)
+        async with AsyncExitStack() as stack:
+            address = self._account
+            if self._batch.sandbox:
+                served = await stack.enter_async_context(
+                    sandbox.serve(
+                        self._faults,
+                        clock=self._world.clock,
+                        dice=self._world.dice,
+                        ledger=self._batch.folder / "sandbox.jsonl",
+                    )
+                )
+                address = Account(served.url, self._account.key)
+            client = self._client(address)
+            stack.push_async_callback(client.close)
+            try:
+                await self._drive(client, brake)
+            except Trouble as error:
+                brake.pull(error)
+        return brake.cause
+
+    def _client(self, address: Account) -> Client:
+        return Client(
+            address.host,
+            address.key,
+            timeouts=self._settings.timeouts,
+            connections=self._settings.concurrency + _SPARE_CONNECTIONS,
+            clock=self._world.clock,
+            environ=self._world.environ,
+        )
+
+    async def _drive(self, client: Api, brake: Brake) -> None:
+        world, settings = self._world, self._settings
+        book = Book(self._batch.state)
+        refresh = Refresh(
+            lambda: publish_manifest(self._batch, self._account.host), world.clock, self._emit
+        )
+        patient = Patient(client, brake=brake)
+        looks = Looks()
+        parts = Parts(
+            api=patient,
+            store=self._store,
+            book=book,
+            shelf=self._shelf,
+            clock=world.clock,
+            brake=brake,
+            emit=refresh.listen,
+            timing=looks,
+            delays=lambda tries: backoff.delay(tries, world.dice),
+            quiet_for=lambda: world.clock.monotonic() - patient.last_answer,
+            dress=dresser(self._batch),
+            webhook=lambda _: "",
+        )
+        orders = Orders(
+            host=self._account.host,
+            account=self._account.mark,
+            concurrency=settings.concurrency,
+            patience=settings.patience,
+            deadline=settings.deadline,
+            max_cost=settings.max_cost,
+            task_retries=settings.task_retries,
+            wait=settings.wait,
+            download=settings.download,
+            check_balance=settings.check_balance,
+            to_pay=self._to_pay,
+        )
+        try:
+            await drive(parts, orders)
+        finally:
+            await refresh.close()
+            book.close()
+
+
+def _stop_on_signals(brake: Brake) -> None:
+    """First signal: stop well. Second one: leave at once; what is on disk is enough."""
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int) -> None:
+        if brake.pulled and isinstance(brake.cause, Interrupted):
+            os._exit(128 + number)
+        brake.pull(Interrupted(number))
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)

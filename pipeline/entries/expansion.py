@@ -1,0 +1,255 @@
+"""Walks through a spec and what it includes: items, rows and combinations, one entry at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.entries import matrix, rows
+from pipeline.entries.complaints import Complaints
+from pipeline.entries.drafting import Drafter
+from pipeline.entries.fault import Fault
+from pipeline.entries.fields import (
+    Chain,
+    Field,
+    chains,
+    gathered,
+    listed_environment,
+    variables,
+)
+from pipeline.entries.naming import Naming, name_field
+from pipeline.entries.recipe import Recipe, compiled
+from pipeline.entries.register import Register
+from pipeline.entries.surroundings import Surroundings
+from pipeline.entries.template import Templates, holds_template
+from pipeline.problem import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import date
+
+    from pipeline.model import Entry
+    from pipeline.problem import Problem
+    from pipeline.spec import Spec
+
+RESERVED = ("id", "index", "row", "spec", "date", "env")
+"""Names that mean the same in every spec; a column with such a name is read as `row['id']`."""
+
+
+def expand(
+    spec: Spec,
+    *,
+    environ: Mapping[str, str],
+    today: date,
+    report: Callable[[Problem], None],
+) -> Iterator[Entry]:
+    """Yield every entry of the spec in its order, those of included files first.
+
+    `report` is given everything that is wrong, as it is found; an entry with an error is not
+    yielded and all others are. After very many errors it ends with a problem that says so. Items
+    whose shape is wrong are passed over: `spec` knows of them already. Files are read, never
+    written; memory does not grow with rows but for the hashes of ids, files and requests.
+    """
+    expansion = _Expansion(spec, environ, today, Complaints(report))
+    yield from expansion.entries()
+
+
+class _Expansion:
+    def __init__(
+        self, spec: Spec, environ: Mapping[str, str], today: date, complaints: Complaints
+    ) -> None:
+        self._spec = spec
+        self._environ = environ
+        self._today = today.isoformat()
+        self._complaints = complaints
+        self._names: dict[str, Any] = {}
+        self._templates = Templates(self._names)
+        self._register = Register()
+        self._position = 0
+        self._checked: set[int] = set()
+
+    def entries(self) -> Iterator[Entry]:
+        try:
+            naming = Naming(self._spec)
+        except Fault as fault:
+            field = name_field(self._spec)
+            self._complaints.error(fault, field.place(), field.line())
+            return
+        models = {
+            name: model for chain in chains(self._spec) for name, model in chain[0].models.items()
+        }
+        drafter = Drafter(
+            {**models, **self._spec.models},
+            self._templates,
+            self._names,
+            naming,
+            name_field(self._spec),
+            self._register,
+            self._complaints,
+        )
+        for chain in chains(self._spec):
+            yield from self._of_file(chain, drafter)
+            if self._complaints.full:
+                self._complaints.close(Place(self._spec.document.file))
+                return
+
+    def _of_file(self, chain: Chain, drafter: Drafter) -> Iterator[Entry]:
+        document = chain[0].document
+        base = self._base(chain)
+        items = document.data.get("entries")
+        for number, written in enumerate(items if isinstance(items, list) else ()):
+            path = ("entries", number)
+            item = Field(written, document, path)
+            if chain[0].sound(path) and (fields := self._fields(chain, item)):
+                yield from self._of_item(item, fields, base, drafter)
+            if self._complaints.full:
+                return
+
+    def _fields(self, chain: Chain, item: Field) -> dict[str, Field] | None:
+        fields = gathered(chain, item)
+        if fields is not None and "model" not in fields:
+            fields["model"] = Field(self._spec.model, self._spec.document, ())
+        return fields
+
+    def _base(self, chain: Chain) -> dict[str, Any]:
+        """Return the names that hold for every entry of a file; report `vars` that cannot."""
+        found: dict[str, Any] = {}
+        for name, field in variables(chain).items():
+            fault = _wrong_name(name) or _written_template(name, field.value, "a variable")
+            if fault:
+                place = field.document.place(field.path, key=fault.code == "reserved-name")
+                self._complaints.error(fault, place, field.document.line(place))
+            found[name] = field.value
+        found["env"] = Surroundings(listed_environment(chain), self._environ)
+        found["spec"] = self._spec.name
+        found["date"] = self._today
+        return found
+
+    # ── one item ────────────────────────────────────────────────────────────────────────────
+
+    def _of_item(
+        self, item: Field, fields: dict[str, Field], base: dict[str, Any], drafter: Drafter
+    ) -> Iterator[Entry]:
+        switch = fields.get("enabled")
+        if switch is not None and switch.value is False:
+            return
+        recipe = compiled(item, fields, self._templates, self._complaints)
+        combinations = self._combinations(fields.get("matrix"))
+        found = self._rows(fields.get("from"), base)
+        if recipe is None or combinations is None or found is None:
+            return
+        shown, lines = found
+        self._register.open(item, shown)
+        number = 0
+        for row in lines:
+            if isinstance(row, rows.BadRow):
+                self._report_row(row, item, shown)
+            else:
+                for combination in combinations:
+                    number += 1
+                    entry = self._one(recipe, drafter, base, row, combination, number, shown)
+                    if entry is not None:
+                        self._position += 1
+                        yield entry
+                    elif self._complaints.full:
+                        return
+            if self._complaints.full:
+                return
+
+    def _one(
+        self,
+        recipe: Recipe,
+        drafter: Drafter,
+        base: dict[str, Any],
+        row: rows.Row | None,
+        combination: dict[str, Any],
+        number: int,
+        shown: str,
+    ) -> Entry | None:
+        names = self._names
+        names.clear()
+        names.update(base)
+        if row is not None:
+            names.update(row.values)
+        names.update(combination)
+        for name in ("env", "spec", "date"):
+            names[name] = base[name]
+        names["index"] = number
+        if row is not None:
+            names["row"] = row.values
+        elif "row" in names:
+            del names["row"]
+        self._register.stand(row.line if row else 0)
+        return drafter.entry(recipe, self._position, lambda: _within(row, combination, shown))
+
+    def _combinations(self, field: Field | None) -> Iterable[dict[str, Any]] | None:
+        if field is None:
+            return [{}]
+        try:
+            found = matrix.Matrix(field.value)
+            for name in sorted(found.names()):
+                if fault := _wrong_name(name):
+                    raise fault
+            if fault := _written_template("matrix", field.value, "a matrix"):
+                raise fault
+            if next(iter(found), None) is None:
+                raise Fault(
+                    "empty-matrix",
+                    "`exclude` leaves no combination of the matrix",
+                    fix="Exclude less, or remove the entry.",
+                )
+        except Fault as fault:
+            self._complaints.error(fault, field.place(), field.line())
+            return None
+        return found
+
+    def _rows(
+        self, field: Field | None, base: dict[str, Any]
+    ) -> tuple[str, Iterable[rows.Row | rows.BadRow | None]] | None:
+        """Return the row file's name for messages and its rows; one None without a row file."""
+        if field is None:
+            return "", [None]
+        self._names.clear()
+        self._names.update(base)
+        try:
+            written = self._templates.text(field.value).render()
+            return written, rows.read(field.document.folder / written, written)
+        except Fault as fault:
+            self._complaints.error(fault, field.place(), field.line())
+            return None
+
+    def _report_row(self, row: rows.BadRow, item: Field, shown: str) -> None:
+        file = str(Path(item.document.file).parent / shown)
+        within = f"row {row.number} of {shown}" if row.number else ""
+        self._complaints.error(row.fault, Place(file, row.line), within=within)
+
+
+def _within(row: rows.Row | None, combination: Mapping[str, Any], shown: str) -> str:
+    parts = []
+    if row is not None:
+        parts.append(f"row {row.number} of {shown}, line {row.line}")
+    if combination:
+        parts.append(f"matrix {matrix.words(combination)}")
+    return ", ".join(parts)
+
+
+def _wrong_name(name: str) -> Fault | None:
+    if name not in RESERVED:
+        return None
+    return Fault(
+        "reserved-name",
+        f"`{name}` is a name with a meaning of its own here",
+        why=f"Templates read {', '.join(RESERVED)} from the program.",
+        fix="Give it another name.",
+    )
+
+
+def _written_template(name: str, value: Any, what: str) -> Fault | None:
+    if not holds_template(value):
+        return None
+    return Fault(
+        "template-in-value",
+        f"{what} is a value; `${{{{ … }}}}` in it would not be filled in",
+        why="Templates are filled in once, in the fields of entries and defaults.",
+        fix=f"Put the template into the field that uses `{name}`.",
+    )

@@ -1,0 +1,51 @@
+"""File names of an entry's images, by the spec's `output: name:`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pipeline.entries.fields import Field
+from pipeline.entries.identity import piece, stem
+from pipeline.entries.template import Templates
+
+if TYPE_CHECKING:
+    from pipeline.spec import Spec
+
+
+class Naming:
+    """Makes stems. Raises `Fault` at once when the spec's template cannot be read.
+
+    The names that a template sees are made safe first, so only a `/` that the user wrote in the
+    template itself makes a folder.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self._names: dict[str, Any] = {}
+        self._text = Templates(self._names).text(spec.output.name)
+
+    def stems(
+        self, name: str, indexes: range, model: str, size: str, tags: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Return a stem for each image, `/`-separated. Raises `Fault` for a name that fails."""
+        names = self._names
+        names["id"] = piece(name)
+        names["model"] = _common_piece(model)
+        names["size"] = _common_piece(size)
+        names["tags"] = [_common_piece(tag) for tag in tags]
+        found = []
+        for index in indexes:
+            names["index"] = index
+            found.append(stem(self._text.render()))
+        return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def _common_piece(text: str) -> str:
+    """Return the safe form of a text that many entries share."""
+    return piece(text)
+
+
+def name_field(spec: Spec) -> Field:
+    """Return where the spec writes `output: name:`, or the nearest place to it."""
+    return Field(spec.output.name, spec.document, ("output", "name"))

@@ -1,0 +1,68 @@
+"""How many tasks may run at once, where the API limits that: found by being refused.
+
+Closed only after refusals that no rate explains. Then a submit waits until a task has finished;
+now and then one more is tried, less often each time that it is refused.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pipeline import schema
+
+
+class Gate:
+    """Counts running tasks, and keeps them under the limit once there seems to be one."""
+
+    def __init__(self, known: int = 0) -> None:
+        """Start open, or at `known`, a limit found earlier."""
+        self._facts = schema.api("pace")
+        self.running = 0
+        self.limit: float = known or math.inf
+        self._rounds = 1.0
+        self._steady = 0
+        self._tries = 0
+        self._moved_at = 0.0
+
+    @property
+    def closed(self) -> bool:
+        """Whether a limit was found."""
+        return self.limit != math.inf
+
+    def full(self, sending: int) -> bool:
+        """Whether another submit, beside those `sending`, would go over the limit."""
+        return self.running + sending >= self.limit
+
+    def patience(self, now: float) -> float:
+        """Return the seconds after which one more is tried although no task has finished."""
+        facts = self._facts
+        most = min(facts["pause_seconds"] * 2.0**self._tries, facts["max_pause_seconds"])
+        return float(self._moved_at + most - now)
+
+    def started(self, now: float) -> None:
+        """A submit was accepted: its task runs."""
+        self.running += 1
+        self._moved_at = now
+        self._tries = 0
+        if not self.closed:
+            return
+        if self.running > self.limit:
+            self.limit = self.running
+        if self.running >= self.limit - 1:
+            self._steady += 1
+        if self._steady >= self.limit * self._rounds:
+            self._steady = 0
+            self.limit += max(1, self.limit // (2 if self._rounds <= 1 else 10))
+
+    def finished(self, now: float) -> None:
+        """A task has ended."""
+        self.running = max(self.running - 1, 0)
+        self._moved_at = now
+
+    def refused(self, now: float) -> None:
+        """A submit was refused, and it seems because of the tasks that run."""
+        self.limit = max(self.running, 1)
+        self._steady = 0
+        self._rounds = min(max(self._rounds * 2, self._facts["steady_rounds"]), 64)
+        self._tries = min(self._tries + 1, 16)
+        self._moved_at = now

@@ -1,0 +1,328 @@
+"""A whole run without the command line: real state file, real files, real HTTP to the sandbox.
+
+Time jumps instead of passing, and a `Fuse` ends the run at its n-th side effect, the way a
+`kill -9` would: nothing that comes after it has any effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipeline import sandbox
+from pipeline.brake import Brake
+from pipeline.client import Client
+from pipeline.commands.staging import move
+from pipeline.download import Shelf
+from pipeline.engine import Orders, Parts, drive
+from pipeline.lifecycle import Status
+from pipeline.model import Action, Entry, Job, Reference
+from pipeline.plan import Choice, Comparison, select
+from pipeline.problem import Place
+
+
+class Looks:
+    def first(self, model): return 0.0
+    def next(self, model, elapsed, task): return 1.0
+    def learn(self, model, seconds): pass
+
+class Patient:
+    def __init__(self, api, brake, clock, dice, emit):
+        self.api=api; self.last_answer=clock.monotonic(); self.clock=clock
+    def __getattr__(self, name):
+        self.last_answer=self.clock.monotonic()
+        return getattr(self.api,name)
+from pipeline.state import Book, Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from pipeline.api import Accepted, Balance, Download, Task, Uploaded
+    from pipeline.events import Event
+    from pipeline.model import Item, Record
+
+ESTIMATE = 33_600_000
+MODEL = "gemini-3.1-flash-lite-image"
+
+
+class FastClock:
+    """A clock whose sleeps end at once and move it on by what was slept."""
+
+    def __init__(self, start: float = 1_800_000_000.0) -> None:
+        self.time = start
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += max(seconds, 0.0)
+        await asyncio.sleep(0)
+
+
+class Dead(BaseException):
+    """The process was killed here."""
+
+
+class Fuse:
+    """Lets `length` side effects happen, and none after them. None burns for ever."""
+
+    def __init__(self, length: int | None = None) -> None:
+        self.length = length
+        self.count = 0
+
+    def __call__(self, _what: str) -> None:
+        self.count += 1
+        if self.length is not None and self.count > self.length:
+            raise Dead
+
+
+class Fused:
+    """An `Api` that may be the end of the run, before a request leaves or after its answer."""
+
+    def __init__(self, api: Client, fuse: Fuse) -> None:
+        self._api = api
+        self._fuse = fuse
+
+    async def submit(self, body: bytes, key: str) -> Accepted:
+        self._fuse("submit")
+        accepted = await self._api.submit(body, key)
+        self._fuse("submitted")
+        return accepted
+
+    async def look(self, task_id: str) -> Task:
+        self._fuse("look")
+        task = await self._api.look(task_id)
+        self._fuse("looked")
+        return task
+
+    async def upload(self, path: Path, media_type: str) -> Uploaded:
+        self._fuse("upload")
+        uploaded = await self._api.upload(path, media_type)
+        self._fuse("uploaded")
+        return uploaded
+
+    async def balance(self) -> Balance:
+        return await self._api.balance()
+
+    @asynccontextmanager
+    async def fetch(self, url: str) -> AsyncIterator[Download]:
+        self._fuse("fetch")
+        async with self._api.fetch(url) as download:
+            yield download
+
+    async def close(self) -> None:
+        await self._api.close()
+
+
+def job(
+    entry_id: str,
+    prompt: str = "a cup",
+    *,
+    index: int = 1,
+    position: int = 0,
+    references: tuple[Reference, ...] = (),
+    references_as: str = "upload",
+    images: int = 1,
+) -> Job:
+    """A job as `entries` would make it, with a fingerprint that its picture determines."""
+    request = {"model": MODEL, "n": images, "prompt": prompt, "resolution": "1K", "size": "1:1"}
+    seal = f"{prompt}|{index}|{images}|{[one.identity for one in references]}"
+    first = entry_id if index == 1 else f"{entry_id}-{index}"
+    return Job(
+        entry_id=entry_id,
+        image_index=index,
+        images=images,
+        position=position,
+        model=MODEL,
+        prompt=prompt,
+        size="1:1",
+        request=json.dumps(request, sort_keys=True, separators=(",", ":")),
+        references=references,
+        references_as=references_as,
+        webhook="",
+        fingerprint=f"{random.Random(seal).getrandbits(256):064x}",
+        stems=(first, *(f"{entry_id}-{index + n}" for n in range(1, images))),
+        tags=(),
+        estimate=ESTIMATE * images,
+    )
+
+
+def entries(*jobs: Job) -> list[Entry]:
+    """Entries of one job each, in the order given."""
+    return [
+        Entry(one.entry_id, position, Place("spec.yaml"), one.tags, (replace_position(one, position),))
+        for position, one in enumerate(jobs)
+    ]
+
+
+def replace_position(one: Job, position: int) -> Job:
+    from dataclasses import replace
+
+    return replace(one, position=position)
+
+
+@dataclass
+class Rig:
+    """One output folder and one sandbox; `run` does what `banana-batch run` does in between."""
+
+    folder: Path
+    server: sandbox.Sandbox
+    clock: FastClock
+    dice: random.Random = field(default_factory=lambda: random.Random(7))
+    events: list[Event] = field(default_factory=list)
+    host: str = ""
+    key: str = "key-for-tests"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state.sqlite"
+
+    async def run(
+        self,
+        wanted: list[Entry],
+        *,
+        fuse: Fuse | None = None,
+        choice: Choice | None = None,
+        concurrency: int = 4,
+        max_cost: int | None = None,
+        task_retries: int = 1,
+        wait: bool = True,
+        download: bool = True,
+        deadline: float | None = None,
+        patience: float = 300.0,
+        brake: Brake | None = None,
+        client: Client | None = None,
+    ) -> BaseException | str | None:
+        """Plan and drive; returns what stopped the run. Raises `Dead` when the fuse burns down."""
+        fuse = fuse or Fuse()
+        brake = brake or Brake(self.clock)
+        choice = choice or Choice()
+        store = Store(self.state, witness=fuse)
+        shelf = Shelf(self.folder, witness=fuse)
+        client = client or Client(
+            self.server.url,
+            self.key,
+            timeouts={"connect": 5, "read": 5, "write": 5, "pool": 5},
+            connections=concurrency + 4,
+            clock=self.clock,
+            environ={},
+        )
+        book = None
+        try:
+            moves = self._stage(store, shelf, wanted, choice)
+            move(moves, store, shelf, self.clock.now())
+            shelf.sweep()
+            book = Book(self.state)
+            patient = Patient(
+                Fused(client, fuse), brake=brake, clock=self.clock, dice=self.dice, emit=self.tell
+            )
+            parts = Parts(
+                api=patient,
+                store=store,
+                book=book,
+                shelf=shelf,
+                clock=self.clock,
+                brake=brake,
+                emit=self.tell,
+                timing=Looks(),
+                delays=lambda tries: 0.1 * tries,
+                quiet_for=lambda: self.clock.monotonic() - patient.last_answer,
+                dress=lambda record, index: (None, b""),
+                webhook=lambda number: "",
+            )
+            orders = Orders(
+                host=self.host or "test",
+                account=f"{hash(self.key) & 0xFFFF:x}",
+                concurrency=concurrency,
+                patience=patience,
+                deadline=deadline,
+                max_cost=max_cost,
+                task_retries=task_retries,
+                wait=wait,
+                download=download,
+                check_balance=False,
+                to_pay=0,
+            )
+            await drive(parts, orders)
+        finally:
+            await client.close()
+            if book is not None:
+                book.close()
+            with suppress(Dead):
+                store.close()
+            shelf.close()
+        return brake.cause
+
+    def _stage(
+        self, store: Store, shelf: Shelf, wanted: list[Entry], choice: Choice
+    ) -> tuple[tuple[Job, Record], ...]:
+        book = Book(self.state)
+        moves: list[tuple[Job, Record]] = []
+        try:
+            with book.snapshot(), store.transaction():
+                items = select(Comparison(book, choice, shelf.lost).items(wanted), choice)
+                store.stage(_noting(items, moves), self.clock.now())
+        finally:
+            book.close()
+        return tuple(moves)
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)
+
+    def records(self) -> list[Record]:
+        """Every job in force, in spec order."""
+        book = Book(self.state)
+        try:
+            return list(book.active())
+        finally:
+            book.close()
+
+    def statuses(self) -> list[Status]:
+        return [one.status for one in self.records()]
+
+    def sound(self) -> None:
+        """The file is whole and its history tells the present."""
+        book = Book(self.state)
+        try:
+            assert book.check() == []
+        finally:
+            book.close()
+
+    def billed(self) -> int:
+        """How many tasks the server has billed."""
+        return sum(1 for one in self.server.ledger.entries if one.billed)
+
+    def files(self) -> list[str]:
+        """Every file below the output folder that is not the state."""
+        return sorted(
+            str(path.relative_to(self.folder))
+            for path in self.folder.rglob("*")
+            if path.is_file() and not path.name.startswith("state.sqlite")
+        )
+
+
+def _noting(
+    items: Iterator[tuple[Item, bool]], moves: list[tuple[Job, Record]]
+) -> Iterator[tuple[Item, bool]]:
+    for item, chosen in items:
+        moved = item.action in (Action.RENAMED, Action.RESTORED)
+        if moved and item.job and item.record and item.record.status is Status.DOWNLOADED:
+            moves.append((item.job, item.record))
+        yield item, chosen
+
+
+@asynccontextmanager
+async def rig(folder: Path, *faults: str, seed: int = 1, start: float = 1_800_000_000.0) -> AsyncIterator[Rig]:
+    """A rig with a sandbox that has these faults."""
+    clock = FastClock(start)
+    told = sandbox.faults(["plain=true", *faults])
+    async with sandbox.serve(told, clock=clock, dice=random.Random(seed)) as server:
+        yield Rig(folder, server, clock)
