@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 _CHARACTER = r"[A-Za-z0-9_\-]"
+_FILES = "png|jpe?g|webp|gif|bmp|tiff?|avif|heic|txt|md|csv|tsv|jsonl?|ya?ml"
 _SURE = re.compile(
     # Keys by their own look. A file name such as refs/sk-….png is none, and a key has digits.
-    rf"(?<!{_CHARACTER})(?:sk|rk|pk|ghp|gho|xox[abp])[-_](?={_CHARACTER}*\d){_CHARACTER}{{16,}}+(?!\.\w{{2,5}}\b)"
+    rf"(?<!{_CHARACTER})(?:sk|rk|pk|ghp|gho|xox[abp])[-_]"
+    rf"(?={_CHARACTER}*\d){_CHARACTER}{{16,}}+(?!\.(?:{_FILES})\b)"
     rf"|(?<!{_CHARACTER})AIza{_CHARACTER}{{35}}"
     r"|(?<![A-Za-z])[Bb]earer[ \t]+(?=[A-Za-z._~+/\-]*\d)[A-Za-z0-9._~+/\-]{16,}+=*"
 )

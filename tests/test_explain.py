@@ -96,9 +96,10 @@ def test_a_ratio_is_recognised(word: str, right: str) -> None:
     assert meant(word, SIZES) == right
 
 
-@pytest.mark.parametrize(
-    "value", ["a\x1b[2Jb", "a\nb", "x" * 10_000, "sk-live0123456789abcdefghij"]
-)
+KEY = "sk-live0123456789abcdefghij"
+
+
+@pytest.mark.parametrize("value", ["a\x1b[2Jb", "a\nb", "x" * 10_000, KEY])
 def test_a_value_is_shown_short_and_harmless(value: str) -> None:
     said = shown(value)
     assert said.isprintable()
@@ -111,5 +112,5 @@ def test_a_rule_without_words_of_its_own_is_still_explained(keyword: str) -> Non
     violation = schema.Violation(("a",), keyword, None, "x", "because\x1b of it", {})
     found = explain(violation, Place("a.yaml"), "")
     assert keyword in found.message
-    assert found.why == "because  of it".replace("  ", " ")
+    assert found.why == "because  of it"
     assert found.fix

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import pty
 import re
 import stat
 from pathlib import Path
@@ -307,6 +308,20 @@ def test_failures_are_red_where_there_are_colours() -> None:
     story = bar(120, color=True)
     halfway(story)
     assert "\x1b[31m1 failed\x1b[0m" in story.text
+
+
+def test_a_terminal_that_does_not_know_its_size_shows_the_bar() -> None:
+    ours, theirs = pty.openpty()  # 0 rows and 0 columns until somebody sets them
+    with os.fdopen(theirs, "w", encoding="utf-8") as stream:
+        listener = Bar(stream, clock=Hands(), columns=None, color=False)
+        totals = Totals({Status.DOWNLOADED: 5, Status.PENDING: 5})
+        listener(Started(0, "s", "o", "h", 5, totals))
+        shown = os.read(ours, 4096).decode()
+        listener.close()
+        os.read(ours, 4096)
+    os.close(ours)
+    assert "5/10 ━━━" in shown
+    assert len(shown.rsplit("\r", 1)[1]) == 79
 
 
 def test_an_ascii_terminal_gets_an_ascii_bar() -> None:

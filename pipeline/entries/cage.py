@@ -69,7 +69,7 @@ class Cage(ImmutableSandboxedEnvironment):
             keep_trailing_newline=True,
             undefined=StrictUndefined,
             autoescape=False,
-            finalize=self._text,
+            finalize=self.text,
         )
         self.globals.clear()
         self.filters = {name: self._charged(FILTERS[name]) for name in _FILTERS.split()}
@@ -78,7 +78,7 @@ class Cage(ImmutableSandboxedEnvironment):
             "join": self._joined,
             "replace": self._replaced,
             "round": self._rounded,
-            "string": self._text,
+            "string": self.text,
             "tojson": self._charged(_tojson),
         }
         self.tests = {name: self._charged(TESTS[name]) for name in _TESTS.split()}
@@ -113,7 +113,7 @@ class Cage(ImmutableSandboxedEnvironment):
 
         return charging
 
-    def _text(self, value: Any) -> str:
+    def text(self, value: Any) -> str:
         """Turn an expression's value into text: only what a reader would expect to see."""
         if isinstance(value, str):
             self.charge(len(value))
@@ -163,7 +163,7 @@ class Cage(ImmutableSandboxedEnvironment):
         if not isinstance(form, str) or _WIDE.search(form):
             raise too_heavy()
         self.charge(len(form) + form.count("%") * _WIDEST)
-        plain = tuple(one if _is_number(one) else self._text(one) for one in values)
+        plain = tuple(one if _is_number(one) else self.text(one) for one in values)
         return form % plain
 
     def _rounded(self, number: Any, precision: Any = 0, method: str = "common") -> Any:
@@ -174,12 +174,12 @@ class Cage(ImmutableSandboxedEnvironment):
     def _joined(self, values: Iterable[Any], between: str = "") -> str:
         parts = []
         for value in values:
-            parts.append(self._text(value))
+            parts.append(self.text(value))
             self.charge(1 + len(between))
         return str(between).join(parts)
 
     def _replaced(self, text: str, old: str, new: str) -> str:
-        text, old, new = self._text(text), self._text(old), self._text(new)
+        text, old, new = self.text(text), self.text(old), self.text(new)
         self.charge(len(text) + (text.count(old) * len(new)))
         return text.replace(old, new)
 

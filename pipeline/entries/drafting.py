@@ -81,6 +81,7 @@ class Drafter:
         self._references = References()
         self._prompt_file = lru_cache(maxsize=_PROMPT_FILES_KEPT)(prompt_text)
         self._within: Callable[[], str] = str
+        self._failed: set[tuple[str | int, ...]] = set()
         self._no_id = templates.unknown(
             "id", "`id` has no value here: it is known once the entry's own `id:` is filled in"
         )
@@ -91,6 +92,7 @@ class Drafter:
         `within` says, when asked, which row or combination this is.
         """
         self._within = within
+        self._failed.clear()
         self._names["id"] = self._no_id
         before = self._complaints.errors
         if not self._enabled(recipe):
@@ -195,7 +197,7 @@ class Drafter:
         text = written.strip()
         if text.isascii() and text.isdigit() and len(text) <= len(str(limit("images_per_entry"))):
             return int(text)
-        if text:
+        if recipe.field("n").path not in self._failed:
             rule = Violation(("n",), "type", "integer", text, "", {})
             self._violation(rule, recipe.field("n"), varies=True)
         return 1
@@ -256,10 +258,10 @@ class Drafter:
     def _limit_broken(self, recipe: Recipe, found: Violation) -> None:
         name = str(found.path[0]) if found.path else ""
         name = _FIELD_OF.get(name, name)
-        if name == "prompt":
-            self._violation(found, recipe.prompt.field, varies=recipe.prompt.varies)
-        else:
-            self._violation(found, recipe.field(name), varies=_varies(recipe, name))
+        field = recipe.prompt.field if name == "prompt" else recipe.field(name)
+        if field.path not in self._failed:
+            varies = recipe.prompt.varies if name == "prompt" else _varies(recipe, name)
+            self._violation(found, field, varies=varies)
 
     def _warn_of_size(self, recipe: Recipe) -> None:
         fault = Fault(
@@ -382,6 +384,7 @@ class Drafter:
 
     def _error(self, fault: Fault, field: Field, *, varies: bool = True) -> None:
         within = self._within() if varies else ""
+        self._failed.add(field.path)
         self._complaints.error(fault, field.place(), field.line(), within)
 
     def _warning(self, fault: Fault, field: Field, *, varies: bool = True) -> None:

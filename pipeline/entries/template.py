@@ -6,6 +6,8 @@ stay as typed. The only importer of Jinja2 in this room, with `cage`.
 
 from __future__ import annotations
 
+import itertools
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MARK = "${{"
+_NAMES = re.compile(r"\$\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+_WORDS = frozenset(("true", "false", "none", "True", "False", "None", "not", "if", "else", "in"))
+"""Words of the expression language, which are no names."""
 _TEMPLATES_KEPT = 2048
 
 
@@ -56,11 +61,32 @@ class Templates:
         """Compile what the user wrote. Raises `Fault` when it cannot be read as a template."""
         if MARK not in written:
             return Text(sound_text(written))
-        return self._kept(written)
+        parts = _NAMES.split(written)
+        if any(MARK in one for one in parts[::2]) or not _WORDS.isdisjoint(parts[1::2]):
+            return self._kept(written)
+        return self._of_names(sound_text(written), parts)
 
     def unknown(self, name: str, hint: str) -> Any:
         """Return a value for a name that must not be used now; using it says `hint`."""
         return self._cage.undefined(hint, name=name)
+
+    def _of_names(self, written: str, parts: list[str]) -> Text:
+        """Return a text with nothing but names in it, which most are: no need to compile those."""
+        cage, names = self._cage, self._names
+        literals, wanted, longest = parts[::2], parts[1::2], limit("text_characters")
+
+        def render() -> str:
+            cage.begin()
+            try:
+                values = [cage.text(names[name]) for name in wanted]
+            except (KeyError, UndefinedError):
+                return self._kept(written).render()
+            text = "".join(itertools.chain(*zip(literals, values, strict=False), literals[-1:]))
+            if len(text) > longest:
+                raise too_heavy()
+            return sound_text(text)
+
+        return Text(None, render)
 
     def _compiled(self, written: str) -> Text:
         sound_text(written)

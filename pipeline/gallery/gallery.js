@@ -684,6 +684,8 @@
     new ResizeObserver(() => {
       if (width && width !== $("feed").clientWidth) again(spot());
       width = $("feed").clientWidth;
+      // What is scrolled to, by Tab or by link, must not end up under the tools.
+      root.style.scrollPaddingTop = `${$("tools").offsetHeight + 16}px`;
       paint();
     }).observe($("feed"));
     addEventListener("beforeprint", () => paint(true));

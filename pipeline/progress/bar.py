@@ -98,6 +98,8 @@ class Bar:
             file=self._stream,
             leave=False,
             position=0,
+            nrows=20,  # a terminal that says it has no rows would show no bar at all
+            disable=False,
             ascii="─╾━" if terminal.unicode(self._stream) else "-=",
             colour="green" if self._color else None,
             bar_format=" ",

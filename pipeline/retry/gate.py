@@ -59,10 +59,19 @@ class Gate:
         self.running = max(self.running - 1, 0)
         self._moved_at = now
 
-    def refused(self, now: float) -> None:
-        """A submit was refused, and it seems because of the tasks that run."""
-        self.limit = max(self.running, 1)
+    def refused(self, now: float, *, alone: bool) -> bool:
+        """Say whether a refused submit is explained by the tasks that run, and learn from it.
+
+        `alone`: submits were refused one by one, with pauses between, so no rate explains it.
+        """
+        if self.closed and self.running < self.limit / 2:
+            self.limit = math.inf  # many tasks have finished and it is refused all the same
+            return False
+        if not self.running or not (alone or (self.closed and self.full(1))):
+            return False
+        self.limit = self.running
         self._steady = 0
         self._rounds = min(max(self._rounds * 2, self._facts["steady_rounds"]), 64)
         self._tries = min(self._tries + 1, 16)
         self._moved_at = now
+        return True

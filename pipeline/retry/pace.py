@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from pipeline import schema
 from pipeline.events import Waiting
 from pipeline.retry.gate import Gate
-from pipeline.retry.rate import Rate
+from pipeline.retry.rate import NEAR, Mode, Rate
 
 if TYPE_CHECKING:
     from pipeline.brake import Brake
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 Lane = Literal["submit", "look", "upload", "fetch"]
 _GLANCE = 0.25
 """Seconds after which whoever waits looks again: the rate may have grown meanwhile."""
-_NEAR = 0.001
-"""Seconds that are not worth a timer, which would come later than that anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +76,7 @@ class Pace:
             "fetch": _Line(Rate(now)),
         }
         self._gate = Gate(memory.in_flight)
+        self._alone: int = self._facts["alone_refusals"]
         self._bell = asyncio.Event()
         self.paused_until = now
 
@@ -103,8 +102,7 @@ class Pace:
         if now < self.paused_until:
             return self.paused_until - now
         wait = line.rate.wait(now)
-        if wait > _NEAR:
-            line.rate.crowded = True
+        if wait > NEAR:
             return wait
         if lane == "submit" and self._gate.full(line.rate.in_flight):
             return self._gate.patience(now)
@@ -132,9 +130,9 @@ class Pace:
     def answered(self, lane: Lane, seconds: float) -> None:
         """The request was answered, well or not, after `seconds`, and not for being too many."""
         line = self._lines[lane]
-        line.rate.back()
+        news = line.rate.back()
         line.again = line.broken = 0
-        line.rate.accepted(self._clock.monotonic(), seconds)
+        line.rate.accepted(self._clock.monotonic(), seconds, news=news)
 
     def refused(self, lane: Lane, retry_after: float | None) -> None:
         """429: everybody waits `retry_after` seconds, or for as long as seems right."""
@@ -145,15 +143,13 @@ class Pace:
             if asked:
                 self._pause(now, asked, "the API asked to slow down")
             return
-        alone = line.rate.fresh <= 1 and line.rate.mode is not line.rate.mode.RAMP
-        crowd = lane == "submit" and self._gate.running > 0 and (alone or self._at_gate(line))
+        crowd = lane == "submit" and self._gate.refused(now, alone=line.again >= self._alone)
         pause = asked
         if not asked or line.again:
             pause = max(asked, self._own_pause(line.again))
             line.rate.probing = True
         line.again += 1
-        if crowd:
-            self._gate.refused(now)
+        if crowd or line.again > 1:  # a rate so low that it explains nothing
             line.rate.pause(now + pause)
         else:
             line.rate.refused(now, pause)
@@ -174,12 +170,9 @@ class Pace:
             line.rate.pause(now)
             self._pause(now, self._own_pause(line.broken - row), "the API does not answer well")
 
-    def _at_gate(self, line: _Line) -> bool:
-        return self._gate.closed and self._gate.full(line.rate.in_flight + 1)
-
     def _own_pause(self, times: int) -> float:
         first: float = self._facts["pause_seconds"]
-        return float(min(first * 2.0 ** min(times, 16), self._facts["max_pause_seconds"]))
+        return float(min(first * 2.0 ** min(max(times - 1, 0), 16), self._facts["max_pause_seconds"]))
 
     def _pause(self, now: float, seconds: float, reason: str) -> None:
         """Let nobody go for `seconds`. Told once, when it begins and is long."""

@@ -20,6 +20,8 @@ from pipeline import schema
 
 _HIGHEST = 1e6
 _LOWEST = 0.01
+NEAR = 0.001
+"""Seconds that are not worth a timer, which would come later than that anyway."""
 
 
 class Mode(Enum):
@@ -43,10 +45,9 @@ class Rate:
         self.mode = Mode.SETTLE if known > 0 else Mode.RAMP
         self.value = min(known or self._facts["start_per_second"], self._cap)
         self.in_flight = 0
-        self.fresh = 0
-        """Requests accepted since the last pause."""
-        self.crowded = False
-        """Somebody had to wait for this rate since it last grew."""
+        self._crowded = False  # somebody had to wait for this rate since it last grew
+        self._crowded_at = now
+        self._paused = 0.0
         self.probing = False
         """One request at a time, until one is accepted."""
         self._top = self.value
@@ -69,6 +70,9 @@ class Rate:
         if self.probing and self.in_flight:
             return 0.01
         wait = self._slot - now
+        if wait > NEAR:
+            self._crowded = True
+            self._crowded_at = now
         if self._sent is not None and len(self._sent) == self._sent.maxlen:
             wait = max(wait, self._sent[0] + len(self._sent) / self._cap - now)
         return wait
@@ -93,39 +97,57 @@ class Rate:
 
     # ── what came of it ─────────────────────────────────────────────────────────────────────
 
-    def accepted(self, now: float, seconds: float) -> None:
-        """Take note of a request that was answered well after `seconds`; go faster if crowded."""
-        self.probing = False
-        self.fresh += 1
+    def accepted(self, now: float, seconds: float, *, news: bool = True) -> None:
+        """Take note of a request that was answered well after `seconds`.
+
+        Goes faster when somebody had to wait, unless it is no news (see `back`).
+        """
         self._accepted += 1
+        if not news:
+            return
+        self.probing = False
         self._feel(now, seconds)
-        if self.crowded:
-            self.crowded = False
+        if self._crowded:
+            self._crowded = False
             self.value = min(self._grown(now), self._cap, _HIGHEST)
         self._grown_at = now
 
     def refused(self, now: float, pause: float) -> None:
         """Go slower after a refusal that begins a pause of `pause` seconds."""
-        facts, gone = self._facts, self._gone(now)
-        elapsed = max(now - self._refused_at, 0.001)
+        facts = self._facts
+        low, high = self._bounds(now, pause)
         if self.mode is Mode.RAMP:
-            # A pause within a second hints at a quota for each second, and it is used up.
-            over = elapsed + pause
-            if pause <= 1:
-                over = math.sqrt(over * max(elapsed, 1.0))
-            self.value = min(self._accepted / over, gone)
-            self.mode = Mode.SEEK
-        elif now - self._resumed_at < facts["quick_seconds"]:
-            self.value = min(max(self._accepted / elapsed, gone * 0.5), gone * 0.9)
+            self.value = math.sqrt(low * high)
             self.mode = Mode.SEEK
         else:
-            keep = "seek_keep" if self.mode is Mode.SEEK else "settle_keep"
-            self.value = gone * facts[keep]
-            self._settle(now, gone)
+            self.value = low**0.3 * high**0.7 * facts["headroom"]
+            self.mode = Mode.SEEK
+            if low >= high * facts["agreement"]:
+                self._settle(now, high)
         self.value = max(self.value, _LOWEST)
         self._refused_at = now
+        self._paused = pause
         self._accepted = 0
         self.pause(now + pause)
+
+    def _bounds(self, now: float, pause: float) -> tuple[float, float]:
+        """Return the rates between which the limit must lie, after a refusal.
+
+        Not less than what was accepted since the last refusal, its pause included: a bucket
+        filled up meanwhile. Hardly more than what was accepted without that pause: a window that
+        was used up gave nothing meanwhile. Not more than the rate that was refused.
+        """
+        elapsed, gone = max(now - self._refused_at, 0.001), self._gone(now)
+        if self.mode is Mode.RAMP:
+            # A pause within a second hints at a quota for each second, and it is used up.
+            low = self._accepted / (elapsed + pause)
+            high = self._accepted / max(elapsed, 1.0) if pause <= 1 else low
+        else:
+            low = self._accepted / elapsed
+            high = self._accepted / max(elapsed - self._paused, 0.001)
+        high = min(high, gone * self._facts["headroom"])
+        # However odd the moment, one refusal says no more than that half would do.
+        return max(min(low, high), gone * 0.3, _LOWEST), max(high, gone * 0.5, _LOWEST)
 
     def slacken(self, now: float) -> None:
         """Go slower without a pause: the API gets slow, or breaks."""
@@ -139,7 +161,6 @@ class Rate:
         self._slot = max(self._slot, until)
         self._resumed_at = until
         self._grown_at = until
-        self.fresh = 0
         self._used = 0
 
     @property
@@ -149,12 +170,14 @@ class Rate:
 
     def _gone(self, now: float) -> float:
         """Return the rate really gone at: less than allowed when there was less to send."""
+        if now - self._crowded_at < max(1.0, 2 / self.value):
+            return self.value
         elapsed = max(now - self._resumed_at, 0.25)
         return max(min(self.value, self._used / elapsed), _LOWEST)
 
-    def _settle(self, now: float, gone: float) -> None:
+    def _settle(self, now: float, limit: float) -> None:
         self.mode = Mode.SETTLE
-        self._top = gone * self._facts["headroom"]
+        self._top = limit * self._facts["headroom"]
         self._settled_at = now
 
     def _grown(self, now: float) -> float:

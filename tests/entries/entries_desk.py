@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -15,6 +14,8 @@ from pipeline.problem import Problem, Severity
 from pipeline.spec import load
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.model import Entry, Job
 
 

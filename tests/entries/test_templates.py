@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -132,6 +134,23 @@ def test_what_cannot_or_must_not_be_worked_out_is_a_fault(text, code):
     assert caught.value.code == code
 
 
+@given(
+    st.sampled_from(
+        ["${{ a }}", "x ${{a}} {{ b }}", "${{ a }}${{ b }}\n", "${{\ta\n}}", "$${{ b }}"]
+    ),
+    st.one_of(st.text(max_size=5), st.integers(), st.booleans(), st.none(), st.lists(st.none())),
+)
+@settings(deadline=None, max_examples=60)
+def test_a_name_alone_gives_what_the_same_name_in_an_expression_gives(text, value):
+    def outcome(written: str) -> str:
+        try:
+            return render(written, a=value, b="B")
+        except Fault as fault:
+            return fault.code
+
+    assert outcome(text) == outcome(text + "${{ '' ~ '' }}")
+
+
 def test_an_unknown_name_says_what_was_meant_and_what_is_known():
     with pytest.raises(Fault) as caught:
         render("${{ colour }}", color="red", style="soft")
@@ -147,7 +166,5 @@ def test_a_rendered_text_has_a_longest_length():
 @given(st.text(alphabet="x1'\"()[]{}|.,~+*%-_ nifor", max_size=40))
 @settings(deadline=None, max_examples=200)
 def test_no_expression_ends_in_anything_but_text_or_a_fault(expression):
-    try:
+    with contextlib.suppress(Fault):
         assert isinstance(render("${{ " + expression + " }}", x="a", n=3), str)
-    except Fault as fault:
-        assert fault.message

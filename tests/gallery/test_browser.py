@@ -467,12 +467,12 @@ def test_a_live_page_comes_back_as_it_was_left(browser: Browser, scene: Scene) -
         page.fill("#search", "picture 1")
         page.evaluate("document.activeElement.blur()")
         page.evaluate("scrollTo(0, 2000)")
-        seen = page.evaluate("window.before = scrollY")
+        seen = page.evaluate("window.left = scrollY")
         assert seen == 2000
         with page.expect_event("load"):
             page.clock.run_for(10_000)
         page.wait_for_selector("[data-ready]")
-        assert page.evaluate("window.before === undefined")
+        assert page.evaluate("window.left === undefined")
         assert page.input_value("#search") == "picture 1"
         assert page.evaluate("scrollY") == pytest.approx(seen, abs=2)
 

@@ -17,41 +17,53 @@ CONTROLS = set(map(chr, range(32))) - {"\n"}
 CWD = Path(__file__).parent
 
 WORDS = st.sampled_from(
-    [
-        "version",
-        "entries",
-        "id",
-        "prompt",
-        "n",
-        "size",
-        "run",
-        "vars",
-        "defaults",
-        "include",
-        "output",
-        "matrix",
-        "from",
-        "tags",
-        "references",
-        "1",
-        "16:9",
-        "~",
-        "true",
-        ".nan",
-        "007",
-        "0x1F",
-        "1e999",
-        "${{",
-        "<<",
-        "models",
-        "env",
-    ]
+    (
+        "version entries id prompt n size run vars defaults include output matrix from tags"
+        " references 1 16:9 ~ true .nan 007 0x1F 1e999 ${{ << models env"
+    ).split(" ")
 )
 PIECES = st.sampled_from(
-    [": ", "- ", "\n", "\n  ", "\n    ", "{", "}", "[", "]", ", ", "&a ", "*a", "*b", "!!str ",
-     "!x ", "!!python/name:os ", "---\n", "...\n", "%YAML 1.2\n", "? ", "|\n", ">-\n", '"', "'",
-     "#", "\t", "\\", "<<: ", "@", "`", "\x85", "\u2028", "\ufeff", "\r\n", "é", f" {KEY}", "🍌", "\x00"]
-)  # fmt: skip
+    [
+        ": ",
+        "- ",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "{",
+        "}",
+        "[",
+        "]",
+        ", ",
+        "&a ",
+        "*a",
+        "*b",
+        "!!str ",
+        "!x ",
+        "!!python/name:os ",
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "? ",
+        "|\n",
+        ">-\n",
+        '"',
+        "'",
+        "#",
+        "\t",
+        "\\",
+        "<<: ",
+        "@",
+        "`",
+        "\x85",
+        "\u2028",
+        "\ufeff",
+        "\r\n",
+        "é",
+        f" {KEY}",
+        "🍌",
+        "\x00",
+    ]
+)
 
 
 def loads_or_says_why(data: bytes) -> None:
@@ -95,6 +107,7 @@ def test_pieces_of_yaml(text: str) -> None:
     loads_or_says_why(text.encode("utf-8", "surrogatepass"))
 
 
+TEXTS = WORDS | st.just(KEY)
 VALUES = st.recursive(
     st.none()
     | st.booleans()

@@ -13,30 +13,13 @@ from hypothesis import strategies as st
 from pipeline.spec.scalars import NotANumber, resolve
 
 
-@pytest.mark.parametrize(
-    "word",
-    [
-        "16:9",
-        "yes",
-        "no",
-        "on",
-        "off",
-        "2026-03-14",
-        "1_000",
-        "0b1",
-        "12:30:45",
-        "08:15",
-        "1e",
-        "0x",
-        "0o8",
-        ".5.5",
-        "+",
-        "-",
-        ".",
-        "nul",
-        "<<",
-    ],
+TEXTS = (
+    "16:9 yes no on off 2026-03-14 1_000 0b1 12:30:45 08:15 1e 0x 0o8 .5.5 + - . nul <<"
+    " 1:1 TrUe 1,000"
 )
+
+
+@pytest.mark.parametrize("word", TEXTS.split(" "))
 def test_it_stays_text(word: str) -> None:
     assert resolve(word, 100) == word
     assert isinstance(resolve(word, 100), str)
