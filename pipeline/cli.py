@@ -15,17 +15,19 @@ from pipeline import __version__
 from pipeline.errors import EXIT_MEANING, Exit, SpecError, Trouble
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
 
     from pipeline.commands.run import RunOptions
     from pipeline.commands.world import World
     from pipeline.plan import Choice
 
-_Command = "Callable[..., Any]"
+    _Command = Callable[..., Any]
+    _Decorator = Callable[[_Command], _Command]
 
 _EXITS = "\b\nExit codes:\n" + "\n".join(
     f"  {code.value:>3}  {meaning}" for code, meaning in EXIT_MEANING.items()
 )
-_FILES = {"context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100}}
+_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _FORMATS = click.Choice(["text", "json"])
 _STOPPED = click.Choice(["failed", "held", "expired"])
 _STATUSES = click.Choice(
@@ -33,7 +35,7 @@ _STATUSES = click.Choice(
 )
 
 
-@click.group(epilog=_EXITS, **_FILES)
+@click.group(epilog=_EXITS, context_settings=_HELP)
 @click.version_option(__version__, prog_name="banana-batch")
 def cli() -> None:
     """Make images in batches from a YAML spec: resumable, never paid twice.
@@ -129,10 +131,10 @@ def _world() -> World:
 # ── options that several commands share ─────────────────────────────────────────────────────
 
 
-def _all(*decorators: Any) -> Any:
+def _all(*decorators: _Decorator) -> _Decorator:
     """Put several click decorators on a command, in the order they are read."""
 
-    def decorate(command: Any) -> Any:
+    def decorate(command: _Command) -> _Command:
         for one in reversed(decorators):
             command = one(command)
         return command

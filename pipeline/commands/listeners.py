@@ -9,6 +9,8 @@ from pipeline.lifecycle import Status
 from pipeline.progress import Bar, JsonLines, Lines, Log, Silent, fan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pipeline.commands.account import Account
     from pipeline.commands.batch import Batch
     from pipeline.commands.run import RunOptions
@@ -18,16 +20,22 @@ if TYPE_CHECKING:
 
 
 def listeners(
-    opened: Batch, options: RunOptions, settings: RunSettings, account: Account | None
+    opened: Batch,
+    options: RunOptions,
+    settings: RunSettings,
+    account: Account | None,
+    heed: Listener,
 ) -> Fan:
     """Return one listener that tells everyone who should hear of the run."""
     world = opened.world
     hide = account.hide if account else str
     log = Log(opened.folder / "run.log", clock=world.clock, hide=hide)
-    return fan(log, _seen(opened, options, settings, hide))
+    return fan(log, heed, _seen(opened, options, settings, hide))
 
 
-def _seen(opened: Batch, options: RunOptions, settings: RunSettings, hide: type[str]) -> Listener:
+def _seen(
+    opened: Batch, options: RunOptions, settings: RunSettings, hide: Callable[[str], str]
+) -> Listener:
     world, stream = opened.world, opened.world.stderr
     if options.log_format == "json":
         return JsonLines(stream, clock=world.clock, hide=hide)

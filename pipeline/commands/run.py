@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from pipeline.commands.listeners import listeners
 from pipeline.commands.session import Session
 from pipeline.download import Shelf
 from pipeline.errors import DiskError, Exit, InputError, Trouble
-from pipeline.events import Ended, Started
+from pipeline.events import Ended, Noted, Started
 from pipeline.lifecycle import STOPPED, Status
 from pipeline.lock import held
 from pipeline.outline import approved
@@ -28,9 +29,14 @@ if TYPE_CHECKING:
 
     from pipeline.commands.batch import Batch
     from pipeline.commands.world import World
+    from pipeline.events import Event
     from pipeline.model import RunSettings
     from pipeline.outline import Outline
     from pipeline.state import Store
+
+
+_WARNINGS = 200
+"""Warnings held for the summary, which shows fewer; `run.log` has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class _Run:
         self._store = store
         self._account = _account(opened, options)
         self._sealed = ""
+        self._warnings: deque[str] = deque(maxlen=_WARNINGS)
         self._choice = self._chosen()
         self._shelf = Shelf(
             opened.folder, thorough=settings.verify, sidecar=opened.spec.output.sidecar
@@ -121,7 +128,7 @@ class _Run:
         world, clock = self._world, self._world.clock
         started, began = clock.now(), clock.monotonic()
         book = Book(self._batch.state)
-        emit = listeners(self._batch, self._options, self._settings, self._account)
+        emit = listeners(self._batch, self._options, self._settings, self._account, self._heed)
         host = (
             self._account.host if self._account else account.host(world.environ, self._batch.home)
         )
@@ -158,6 +165,11 @@ class _Run:
             emit.close()
         return code
 
+    def _heed(self, event: Event) -> None:
+        """Keep warnings for the summary."""
+        if isinstance(event, Noted) and event.level == "warning":
+            self._warnings.append(event.message)
+
     def _spec_path(self) -> str:
         """Return the spec's place as seen from the output folder, so that both can move."""
         path = self._batch.spec.document.path
@@ -176,7 +188,8 @@ class _Run:
     def _summarise(self, ended: Ended, book: Book, cause: BaseException | str | None) -> None:
         world, options = self._world, self._options
         failures = book.failures(statuses=STOPPED)
-        hints = [cause.fix] if isinstance(cause, Trouble) and cause.fix else []
+        fixes = [cause.fix] if isinstance(cause, Trouble) and cause.fix else []
+        hints = [*fixes, *self._warnings]
         if options.format == "json":
             told = closing_data(
                 ended,

@@ -93,8 +93,8 @@ async def drive(parts: Parts, orders: Orders) -> Money:
     """Work on every selected job until all are done or the brake is pulled.
 
     Returns the money spent. When it returns, everything that happened is on disk, no request is
-    under way, and `parts.brake.cause` says why it stopped early, if it did. Raises `DiskError` or `StateError`
-    when the state file could not be written, and any bug as it is.
+    under way, and `parts.brake.cause` says why it stopped early, if it did. Raises `DiskError` or
+    `StateError` when the state file could not be written, and any bug as it is.
     """
     scribe = Scribe(parts.store, parts.clock, failed=parts.brake.pull)
     try:

@@ -11,6 +11,7 @@ from pipeline.brake import Halted
 from pipeline.engine.watch import images
 from pipeline.errors import AccountError, ApiError, DiskError, Gone, Refused, UnknownTask
 from pipeline.lifecycle import Step
+from pipeline.ratio import mismatch
 
 if TYPE_CHECKING:
     from pipeline.download import Shelf
@@ -101,6 +102,9 @@ class Fetches:
         record = self._journal.post(
             record, Step.DOWNLOAD, results=results, error_type="", error_message=""
         )
+        for image in results:
+            if wrong := mismatch(record.size, image.width, image.height):
+                self._journal.note("warning", f"{record.entry_id}: {wrong}", file=image.file)
         if len(results) < record.images:
             self._journal.note(
                 "warning",

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from pipeline.entries.fault import Fault
 
 
+_SAME_IN_EVERY_ROW = frozenset(
+    ("unknown-name", "unlisted-environment", "unset-environment", "template-unsafe")
+)
+"""Mistakes of the template, not of the row: said for the first row and not for each."""
+
+
 class Complaints:
     """Hands problems on. `full` when so many entries are wrong that looking further is no use."""
 
@@ -38,7 +44,8 @@ class Complaints:
             self._warn(problem)
             return
         self._errors += 1
-        key = (problem.code, problem.place, problem.message, problem.within)
+        within = "" if problem.code in _SAME_IN_EVERY_ROW else problem.within
+        key = (problem.code, problem.place, problem.message, within)
         if key not in self._told:
             self._told.add(key)
             self._report(problem)
@@ -56,10 +63,10 @@ class Complaints:
         self._report(
             Problem(
                 code="too-many-problems",
-                message=f"{self._errors:,} problems were found; the rest was not looked at",
+                message=f"stopped looking after {self._errors:,} problems",
                 place=place,
-                why="Most of them are likely to have the same cause.",
-                fix="Mend the first ones and validate again.",
+                why="They are likely to have few causes; what repeats itself is shown once.",
+                fix="Mend these and validate again.",
             )
         )
 

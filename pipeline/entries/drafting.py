@@ -83,7 +83,9 @@ class Drafter:
         self._within: Callable[[], str] = str
         self._failed: set[tuple[str | int, ...]] = set()
         self._no_id = templates.unknown(
-            "id", "`id` has no value here: it is known once the entry's own `id:` is filled in"
+            "id",
+            "`id` has no value here: it is known once the entry's own `id:` is filled in",
+            "Give the entry an `id:`. A column of that name is `row['id']`.",
         )
 
     def entry(self, recipe: Recipe, position: int, within: Callable[[], str]) -> Entry | None:
@@ -183,8 +185,14 @@ class Drafter:
     def _from_file(self, part: Part, written: str) -> str:
         folder: Path = part.field.document.folder
         try:
-            return self._templates.text(self._prompt_file(folder / written, written)).render()
+            text = self._prompt_file(folder / written, written)
         except Fault as fault:
+            self._error(fault, part.field)
+            return ""
+        try:
+            return self._templates.text(text).render()
+        except Fault as fault:
+            fault.message = f"in the prompt file {shown(written)}: {fault.message}"
             self._error(fault, part.field)
             return ""
 

@@ -115,7 +115,9 @@ class _Expansion:
         """Return the names that hold for every entry of a file; report `vars` that cannot."""
         found: dict[str, Any] = {}
         for name, field in variables(chain).items():
-            fault = _wrong_name(name) or _written_template(name, field.value, "a variable")
+            fault = _wrong_name(name) or _written_template(
+                name, field.value, f"the variable `{name}`"
+            )
             if fault:
                 place = field.document.place(field.path, key=fault.code == "reserved-name")
                 self._complaints.error(fault, place, field.document.line(place))
@@ -190,7 +192,7 @@ class _Expansion:
             for name in sorted(found.names()):
                 if fault := _wrong_name(name):
                     raise fault
-            if fault := _written_template("matrix", field.value, "a matrix"):
+            if fault := _written_template("matrix", field.value, "the matrix"):
                 raise fault
             if next(iter(found), None) is None:
                 raise Fault(
@@ -249,7 +251,7 @@ def _written_template(name: str, value: Any, what: str) -> Fault | None:
         return None
     return Fault(
         "template-in-value",
-        f"{what} is a value; `${{{{ … }}}}` in it would not be filled in",
-        why="Templates are filled in once, in the fields of entries and defaults.",
-        fix=f"Put the template into the field that uses `{name}`.",
+        f"{what} holds a `${{{{ … }}}}`, which would not be filled in",
+        why="Values are put in as they are; templates stand in the fields of entries.",
+        fix=f"Write the template in the field itself, where `{name}` is used.",
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from pipeline.entries.fault import Fault
 from pipeline.entries.fields import Field
-from pipeline.entries.identity import piece, stem
+from pipeline.entries.identity import folded, piece, stem
 from pipeline.entries.template import Templates
+from pipeline.explain import shown
 
 if TYPE_CHECKING:
     from pipeline.spec import Spec
@@ -22,7 +24,7 @@ class Naming:
 
     def __init__(self, spec: Spec) -> None:
         self._names: dict[str, Any] = {}
-        self._text = Templates(self._names).text(spec.output.name)
+        self._text = Templates(self._names, "Use one of these.").text(spec.output.name)
 
     def stems(
         self, name: str, indexes: range, model: str, size: str, tags: tuple[str, ...]
@@ -37,6 +39,13 @@ class Naming:
         for index in indexes:
             names["index"] = index
             found.append(stem(self._text.render()))
+        if len({folded(one) for one in found}) < len(found):
+            raise Fault(
+                "same-file",
+                f"the {len(found)} images of {shown(name)} would have the same file name",
+                why="One picture would overwrite the other.",
+                fix="Put `${{ index }}`, the number of the image, into `output: name:`.",
+            )
         return tuple(found)
 
 

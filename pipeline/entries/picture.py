@@ -69,8 +69,8 @@ def look(data: bytes) -> Picture:
                 image.verify()
         except Image.DecompressionBombError:
             raise _too_many_pixels() from None
-        except _UNREADABLE as error:
-            raise _no_image(data, error) from None
+        except _UNREADABLE:
+            raise _no_image(data) from None
     if kind in ("JPEG", "MPO"):
         _must_be_whole(_jpeg_ends(data))
     elif kind == "WEBP":
@@ -117,7 +117,7 @@ def _too_many_pixels() -> Fault:
     )
 
 
-def _no_image(data: bytes, error: Exception) -> Fault:
+def _no_image(data: bytes) -> Fault:
     start = data[:64].lstrip().lower()
     known = next((words for magic, words in _OTHERS if start.startswith(magic.lower())), "")
     pictured = data[:3] == b"\xff\xd8\xff" or data[:8] == b"\x89PNG\r\n\x1a\n"
@@ -125,7 +125,7 @@ def _no_image(data: bytes, error: Exception) -> Fault:
         return Fault(
             "damaged-image",
             "is a damaged image: its structure is broken or cut short",
-            why=f"It cannot be read: {type(error).__name__}.",
+            why="The API would refuse it, or draw from half a picture.",
             fix="Copy or export the file again.",
         )
     return Fault(

@@ -94,8 +94,8 @@ class References:
             raise Fault(
                 "no-match",
                 f"{explain.shown(written)} matches no file",
-                why=f"Looked from {folder}.",
-                fix="Mend the pattern, or add the file. Upper and lower case count.",
+                why="Paths are relative to the spec, and upper and lower case count.",
+                fix="Mend the pattern, or add the file.",
             )
         return found
 
@@ -208,7 +208,7 @@ def _measured(path: Path, written: str) -> tuple[int, int]:
         raise Fault(
             "missing-reference",
             f"the reference {explain.shown(written)} does not exist",
-            why=f"Looked in {path.parent}." if path.is_absolute() else "",
+            why="Paths are relative to the spec, and upper and lower case count.",
             fix=_nearby(path),
         ) from None
     except OSError as error:

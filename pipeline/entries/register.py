@@ -44,8 +44,8 @@ class Register:
             "duplicate-id",
             f"the id {explain.shown(name)} is used twice; first {self._where(first)}",
             why="The id names an entry's files and its line in the manifest.",
-            fix="Put into the id what tells the entries apart, such as `${{ row['sku'] }}` or a"
-            " name of the matrix."
+            fix="Put into the id what tells these entries apart: another column, a name of the"
+            " matrix, or `${{ index }}`."
             if same
             else "Give one of them another id.",
         )
@@ -72,8 +72,7 @@ class Register:
             f" first {self._where(first)}",
             why="One picture would overwrite the other. Some systems see no difference between"
             " upper and lower case.",
-            fix="Give one of them another id, or put `${{ id }}` and `${{ index }}` into"
-            " `output: name:`.",
+            fix="Give one of them another id, or put `${{ id }}` into `output: name:`.",
         )
 
     def note_request(self, fingerprint: str, name: str) -> Fault | None:

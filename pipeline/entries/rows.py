@@ -13,6 +13,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline import explain
 from pipeline.entries.fault import Fault
 from pipeline.entries.limits import limit
 from pipeline.spec.scalars import Real
@@ -56,7 +57,7 @@ def read(path: Path, shown: str) -> Iterator[Row | BadRow]:
     if suffix not in (*_DELIMITERS, ".jsonl", ".json"):
         raise Fault(
             "unknown-rows",
-            f"{shown} is no file of rows",
+            f"{explain.shown(shown)} is no file of rows",
             why="Rows come from .csv, .tsv, .jsonl or .json; the name's ending says which.",
             fix="Rename it, or export it as one of these.",
         )
@@ -72,17 +73,21 @@ def _must_be_readable(path: Path, shown: str) -> None:
     except FileNotFoundError:
         raise Fault(
             "missing-file",
-            f"the row file {shown} does not exist",
+            f"the row file {explain.shown(shown)} does not exist",
             fix="Paths are relative to the spec. Mend the name, or create the file.",
         ) from None
     except OSError as error:
         raise Fault(
             "unreadable-file",
-            f"the row file {shown} cannot be read: {error.strerror}",
+            f"the row file {explain.shown(shown)} cannot be read: {error.strerror}",
             fix="Look at its permissions.",
         ) from None
     if not regular:
-        raise Fault("unreadable-file", f"the row file {shown} is not a regular file")
+        raise Fault(
+            "unreadable-file",
+            f"the row file {explain.shown(shown)} is not a regular file",
+            fix="Name a file.",
+        )
 
 
 def _read(path: Path, suffix: str) -> Iterator[Row | BadRow]:
@@ -197,7 +202,7 @@ def _header(reader: Any) -> list[str] | None:
         if name in names[: number - 1]:
             raise Fault(
                 "duplicate-column",
-                f"two columns have the name {name!r}"[:200],
+                f"two columns have the name {explain.shown(name)}",
                 why="It would be left to chance which of them a prompt gets.",
                 fix="Rename one of them.",
             )
@@ -233,7 +238,7 @@ def _ragged(count: int, header: list[str]) -> Fault:
 
 def _large_cell(cells: list[str], header: list[str]) -> Fault:
     longest = max(range(len(cells)), key=lambda at: len(cells[at]))
-    return _too_large(f"the cell in column {header[longest]!r}"[:200])
+    return _too_large(f"the cell in column {explain.shown(header[longest])}")
 
 
 def _too_large(what: str) -> Fault:

@@ -27,6 +27,7 @@ _NAMES = re.compile(r"\$\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _WORDS = frozenset(("true", "false", "none", "True", "False", "None", "not", "if", "else", "in"))
 """Words of the expression language, which are no names."""
 _TEMPLATES_KEPT = 2048
+_NAMES_SHOWN = 30
 
 
 class Text:
@@ -52,8 +53,11 @@ class Text:
 class Templates:
     """Compiles texts and keeps them. All of them read `names`, which the caller fills."""
 
-    def __init__(self, names: dict[str, Any]) -> None:
+    def __init__(
+        self, names: dict[str, Any], advice: str = "Add it to `vars:`, or mend it."
+    ) -> None:
         self._names = names
+        self._advice = {"": advice}
         self._cage = Cage()
         self._kept = lru_cache(maxsize=_TEMPLATES_KEPT)(self._compiled)
 
@@ -66,8 +70,9 @@ class Templates:
             return self._kept(written)
         return self._of_names(sound_text(written), parts)
 
-    def unknown(self, name: str, hint: str) -> Any:
+    def unknown(self, name: str, hint: str, advice: str) -> Any:
         """Return a value for a name that must not be used now; using it says `hint`."""
+        self._advice[hint] = advice
         return self._cage.undefined(hint, name=name)
 
     def _of_names(self, written: str, parts: list[str]) -> Text:
@@ -99,7 +104,7 @@ class Templates:
         except TemplateSyntaxError as error:
             raise Fault(
                 "template-syntax",
-                f"this template cannot be read: {explain.shown(error.message)[1:-1]}",
+                f"this template cannot be read: {_said(error)}",
                 fix="Between `${{` and `}}` stands one expression, such as `${{ name | lower }}`.",
             ) from None
         except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError):
@@ -119,14 +124,48 @@ class Templates:
             except Fault:
                 raise
             except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-                raise _fault(error, tree, names) from None
+                raise self._fault(error, tree) from None
             except (AttributeError, RecursionError, MemoryError) as error:
-                raise _fault(error, tree, names) from None
+                raise self._fault(error, tree) from None
             if len(text) > longest:
                 raise too_heavy()
             return sound_text(text)
 
         return Text(None, render)
+
+    def _fault(self, error: BaseException, tree: nodes.Template) -> Fault:
+        if isinstance(error, UndefinedError):
+            return self._unknown(error, tree)
+        if isinstance(error, SecurityError):
+            return Fault(
+                "template-unsafe",
+                f"a `${{{{ … }}}}` here reaches for {explain.shown(error.message or '')}, which"
+                " templates may not use",
+                why="Expressions see names, items of mappings and lists, and filters.",
+                fix="Use a filter, such as `${{ name | upper }}`.",
+            )
+        if isinstance(error, (RecursionError, MemoryError)):
+            return too_heavy()
+        return Fault(
+            "template-failed",
+            f"a `${{{{ … }}}}` here cannot be worked out: {explain.shown(str(error))[1:-1]}",
+            fix="Mend the expression, or the value that it reads.",
+        )
+
+    def _unknown(self, error: UndefinedError, tree: nodes.Template) -> Fault:
+        missing = sorted(meta.find_undeclared_variables(tree) - self._names.keys())
+        if not missing:
+            hint = error.message or ""
+            return Fault("unknown-name", hint, fix=self._advice.get(hint, "Mend the name."))
+        known = sorted(name for name in self._names if name.isidentifier())
+        near = explain.meant(missing[0], known)
+        question = f"; did you mean {explain.shown(near)}?" if near else ""
+        return Fault(
+            "unknown-name",
+            f"{explain.shown(missing[0])} is no name here{question}",
+            why=f"Known here: {', '.join(known[:_NAMES_SHOWN])}.",
+            fix=f"Write {explain.shown(near)} instead." if near else self._advice[""],
+        )
 
 
 def sound_text(text: str) -> str:
@@ -173,36 +212,6 @@ def _must_be_sound(tree: nodes.Template) -> None:
         )
 
 
-def _fault(error: BaseException, tree: nodes.Template, names: dict[str, Any]) -> Fault:
-    if isinstance(error, UndefinedError):
-        return _unknown(error, tree, names)
-    if isinstance(error, SecurityError):
-        return Fault(
-            "template-unsafe",
-            f"a `${{{{ … }}}}` here reaches for {explain.shown(error.message or '')}, which"
-            " templates may not use",
-            why="Expressions see names, items of mappings and lists, and filters; nothing else.",
-            fix="Use a filter, such as `${{ name | upper }}`.",
-        )
-    if isinstance(error, (RecursionError, MemoryError)):
-        return too_heavy()
-    return Fault(
-        "template-failed",
-        f"a `${{{{ … }}}}` here cannot be worked out: {explain.shown(str(error))[1:-1]}",
-        fix="Mend the expression, or the value that it reads.",
-    )
-
-
-def _unknown(error: UndefinedError, tree: nodes.Template, names: dict[str, Any]) -> Fault:
-    missing = sorted(meta.find_undeclared_variables(tree) - names.keys())
-    known = [name for name in names if name.isidentifier()]
-    if not missing:
-        return Fault("unknown-name", error.message or "", fix="Mend the name.")
-    near = explain.meant(missing[0], known)
-    question = f"; did you mean {explain.shown(near)}?" if near else ""
-    return Fault(
-        "unknown-name",
-        f"{explain.shown(missing[0])} is no name here{question}",
-        why=f"Known here: {', '.join(sorted(known)[:30])}.",
-        fix=f"Write {explain.shown(near)} instead." if near else "Add it to `vars:`, or mend it.",
-    )
+def _said(error: TemplateSyntaxError) -> str:
+    words = (error.message or "").replace("end of print statement", "}}")
+    return explain.shown(words)[1:-1]

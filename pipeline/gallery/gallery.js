@@ -212,8 +212,10 @@
     const pieces = [];
     const block = { card: entry.card, left, top, pieces };
     let down = 0;
+    let most = look.aim * 1.15;
     for (const line of height ? [entry.tiles] : lines(entry.tiles, look)) {
-      const tall = height || fit((one) => span(line, one), look.width, look.aim * 1.15);
+      const tall = height || fit((one) => span(line, one), look.width, most);
+      most = tall; // a last line with fewer pictures does not grow beyond the others
       let across = 0;
       for (const tile of line) {
         const wide = ratio(tile) * tall;
@@ -222,8 +224,9 @@
         flat.push({ tile, card: entry.card, block: blocks.length });
         across += wide + CLOSE;
       }
-      down += tall + look.facts;
+      down += tall + look.facts + 8;
     }
+    down -= 8;
     block.width = height ? spanEntry(entry, height, look) : look.width;
     block.wordsTop = down;
     block.height = down + words;

@@ -149,10 +149,8 @@ class Pace:
             pause = max(asked, self._own_pause(line.again))
             line.rate.probing = True
         line.again += 1
-        if crowd or line.again > 1:  # a rate so low that it explains nothing
-            line.rate.pause(now + pause)
-        else:
-            line.rate.refused(now, pause)
+        if not crowd and line.again <= 1:  # else the rate is so low that it explains nothing
+            line.rate.refused(now)
         self._pause(now, pause, "the API asked to slow down")
 
     def broke(self, lane: Lane, retry_after: float | None = None) -> None:
@@ -167,7 +165,6 @@ class Pace:
         if news and line.broken >= row:
             line.rate.slacken(now)
             line.rate.probing = True
-            line.rate.pause(now)
             self._pause(now, self._own_pause(line.broken - row), "the API does not answer well")
 
     def _own_pause(self, times: int) -> float:
@@ -177,6 +174,8 @@ class Pace:
     def _pause(self, now: float, seconds: float, reason: str) -> None:
         """Let nobody go for `seconds`. Told once, when it begins and is long."""
         until = now + seconds
+        for line in self._lines.values():
+            line.rate.pause(now, until)
         if until <= self.paused_until:
             return
         fresh = self.paused_until <= now

@@ -112,42 +112,40 @@ class Rate:
             self.value = min(self._grown(now), self._cap, _HIGHEST)
         self._grown_at = now
 
-    def refused(self, now: float, pause: float) -> None:
-        """Go slower after a refusal that begins a pause of `pause` seconds."""
+    def refused(self, now: float) -> None:
+        """Go slower after a refusal. A pause follows (see `pause`)."""
         facts = self._facts
-        low, high = self._bounds(now, pause)
+        low, high, active = self._bounds(now)
         if self.mode is Mode.RAMP:
             self.value = math.sqrt(low * high)
             self.mode = Mode.SEEK
         else:
             self.value = low**0.3 * high**0.7 * facts["headroom"]
             self.mode = Mode.SEEK
-            if low >= high * facts["agreement"]:
+            if low >= high * facts["agreement"] or active >= facts["sure_seconds"]:
                 self._settle(now, high)
-        self.value = max(self.value, _LOWEST)
         self._refused_at = now
-        self._paused = pause
+        self._paused = 0.0
         self._accepted = 0
-        self.pause(now + pause)
 
-    def _bounds(self, now: float, pause: float) -> tuple[float, float]:
-        """Return the rates between which the limit must lie, after a refusal.
+    def _bounds(self, now: float) -> tuple[float, float, float]:
+        """Return the rates between which the limit must lie after a refusal, and the seconds
+        of going that tell so.
 
         Not less than what was accepted since the last refusal, its pause included: a bucket
         filled up meanwhile. Hardly more than what was accepted without that pause: a window that
         was used up gave nothing meanwhile. Not more than the rate that was refused.
         """
-        elapsed, gone = max(now - self._refused_at, 0.001), self._gone(now)
+        gone, elapsed = self._gone(now), max(now - self._refused_at, 0.001)
+        active = max(elapsed - self._paused, 0.001)
         if self.mode is Mode.RAMP:
-            # A pause within a second hints at a quota for each second, and it is used up.
-            low = self._accepted / (elapsed + pause)
-            high = self._accepted / max(elapsed, 1.0) if pause <= 1 else low
-        else:
-            low = self._accepted / elapsed
-            high = self._accepted / max(elapsed - self._paused, 0.001)
-        high = min(high, gone * self._facts["headroom"])
-        # However odd the moment, one refusal says no more than that half would do.
-        return max(min(low, high), gone * 0.3, _LOWEST), max(high, gone * 0.5, _LOWEST)
+            elapsed += 1.0  # what was accepted first may have been a quota saved up
+        low = self._accepted / elapsed
+        # Quotas are mostly for a second: what was accepted in less is not a rate.
+        high = min(self._accepted / max(active, 1.0), gone * self._facts["headroom"])
+        floor = _LOWEST if self.mode is Mode.RAMP else gone * self._facts["most_at_once"]
+        high = max(high, floor, _LOWEST)
+        return max(min(low, high), floor * 0.6, _LOWEST), high, active
 
     def slacken(self, now: float) -> None:
         """Go slower without a pause: the API gets slow, or breaks."""
@@ -155,12 +153,13 @@ class Rate:
         self.value = max(gone * self._facts["slow_keep"], _LOWEST)
         self._settle(now, gone)
 
-    def pause(self, until: float) -> None:
+    def pause(self, now: float, until: float) -> None:
         """Let nothing go before `until`; what is under way tells nothing about afterwards."""
+        self._paused += max(until - max(now, self._resumed_at), 0.0)
         self._stale = self.in_flight
         self._slot = max(self._slot, until)
-        self._resumed_at = until
-        self._grown_at = until
+        self._resumed_at = max(until, self._resumed_at)
+        self._grown_at = self._resumed_at
         self._used = 0
 
     @property

@@ -117,8 +117,7 @@ def unknown_model(document: Document, models: Mapping[str, Model]) -> tuple[Path
         "unknown-model",
         f"there is no model {shown(name)}{question}",
         place,
-        why=f"Known: {', '.join(sorted(models))}.",
-        fix="Write one of these, or put a file for it into a `models:` folder.",
+        fix=f"Write `model: {near}`." if near else "Write one of these:\n  banana-batch models",
         text=document.line(place),
     )
 

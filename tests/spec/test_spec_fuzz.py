@@ -17,10 +17,35 @@ CONTROLS = set(map(chr, range(32))) - {"\n"}
 CWD = Path(__file__).parent
 
 WORDS = st.sampled_from(
-    (
-        "version entries id prompt n size run vars defaults include output matrix from tags"
-        " references 1 16:9 ~ true .nan 007 0x1F 1e999 ${{ << models env"
-    ).split(" ")
+    [
+        "version",
+        "entries",
+        "id",
+        "prompt",
+        "n",
+        "size",
+        "run",
+        "vars",
+        "defaults",
+        "include",
+        "output",
+        "matrix",
+        "from",
+        "tags",
+        "references",
+        "1",
+        "16:9",
+        "~",
+        "true",
+        ".nan",
+        "007",
+        "0x1F",
+        "1e999",
+        "${{",
+        "<<",
+        "models",
+        "env",
+    ]
 )
 PIECES = st.sampled_from(
     [

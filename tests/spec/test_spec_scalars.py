@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from pipeline.spec.scalars import NotANumber, resolve
 
-
 TEXTS = (
     "16:9 yes no on off 2026-03-14 1_000 0b1 12:30:45 08:15 1e 0x 0o8 .5.5 + - . nul <<"
     " 1:1 TrUe 1,000"
