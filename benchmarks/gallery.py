@@ -15,9 +15,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image as Picture
 from playwright.sync_api import sync_playwright
@@ -26,6 +26,9 @@ from pipeline.gallery import publish
 from pipeline.lifecycle import Status
 from pipeline.model import About, Image, Record, Totals
 from pipeline.money import Money, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROUNDS = 5
 SHAPES = ((1376, 768, "16:9"), (1024, 1024, "1:1"), (768, 1376, "9:16"), (1200, 896, "4:3"))

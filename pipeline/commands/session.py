@@ -14,10 +14,11 @@ from pipeline.client import Client
 from pipeline.commands.account import Account
 from pipeline.commands.dress import dresser
 from pipeline.commands.ending import Interrupted, publish_manifest
+from pipeline.commands.learned import Learned
 from pipeline.commands.refresh import Refresh
 from pipeline.engine import Orders, Parts, drive
 from pipeline.errors import Trouble
-from pipeline.retry import Looks, Patient, backoff
+from pipeline.retry import Backoff, Looks, Pace, Patient
 from pipeline.state import Book
 
 if TYPE_CHECKING:
@@ -100,8 +101,17 @@ class Session:
         refresh = Refresh(
             lambda: publish_manifest(self._batch, self._account.host), world.clock, self._emit
         )
-        patient = Patient(client, brake=brake)
-        looks = Looks()
+        learned = Learned(self._store, self._account)
+        looks = Looks(learned.durations())
+        backoff = Backoff(world.dice)
+        pace = Pace(
+            clock=world.clock,
+            brake=brake,
+            listener=self._emit,
+            rate=settings.rate,
+            memory=learned.pace(),
+        )
+        patient = Patient(client, pace=pace, backoff=backoff, brake=brake, clock=world.clock)
         parts = Parts(
             api=patient,
             store=self._store,
@@ -111,7 +121,7 @@ class Session:
             brake=brake,
             emit=refresh.listen,
             timing=looks,
-            delays=lambda tries: backoff.delay(tries, world.dice),
+            delays=backoff.delay,
             quiet_for=lambda: world.clock.monotonic() - patient.last_answer,
             dress=dresser(self._batch),
             webhook=lambda _: "",
@@ -134,6 +144,7 @@ class Session:
         finally:
             await refresh.close()
             book.close()
+            learned.keep(looks, pace)
 
 
 def _stop_on_signals(brake: Brake) -> None:

@@ -5,11 +5,11 @@ The names are filled by `expansion`; whatever is wrong is reported at the field 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pipeline import price
+from pipeline.entries.checking import Checker, Draft
 from pipeline.entries.fault import Fault
 from pipeline.entries.fingerprint import canonical, fingerprint
 from pipeline.entries.identity import made_id
@@ -17,9 +17,10 @@ from pipeline.entries.limits import limit
 from pipeline.entries.prompts import prompt_text
 from pipeline.entries.recipe import Part
 from pipeline.entries.references import References
-from pipeline.explain import explain, meant, shown
+from pipeline.entries.scribe import Scribe
+from pipeline.explain import shown
 from pipeline.model import Entry, Job
-from pipeline.schema import Validator, Violation
+from pipeline.schema import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,28 +34,7 @@ if TYPE_CHECKING:
     from pipeline.entries.template import Templates
     from pipeline.model import Model, Reference
 
-_FIELD_OF = {"image_urls": "references"}
-_PLACEHOLDER = "https://example.com/reference.png"
-"""Stands for a reference while a request is checked; the engine puts real addresses in."""
-_UNPREDICTABLE = "auto"
 _PROMPT_FILES_KEPT = 256
-
-
-class Wrong(Exception):
-    """The entry cannot be made; why was reported."""
-
-
-@dataclass(slots=True)
-class Draft:
-    """An entry on its way: what its texts came to."""
-
-    name: str
-    own_prompt: str
-    request: dict[str, Any]
-    n: int
-    references: tuple[Reference, ...]
-    tags: tuple[str, ...]
-    webhook: str
 
 
 class Drafter:
@@ -70,18 +50,15 @@ class Drafter:
         register: Register,
         complaints: Complaints,
     ) -> None:
-        self._models = models
-        self._cards: dict[str, tuple[Validator, dict[str, Any]]] = {}
         self._templates = templates
         self._names = names
         self._naming = naming
         self._name_field = name_field
         self._register = register
-        self._complaints = complaints
+        self._scribe = Scribe(complaints)
+        self._checker = Checker(models, self._scribe)
         self._references = References()
         self._prompt_file = lru_cache(maxsize=_PROMPT_FILES_KEPT)(prompt_text)
-        self._within: Callable[[], str] = str
-        self._failed: set[tuple[str | int, ...]] = set()
         self._no_id = templates.unknown(
             "id",
             "`id` has no value here: it is known once the entry's own `id:` is filled in",
@@ -93,21 +70,18 @@ class Drafter:
 
         `within` says, when asked, which row or combination this is.
         """
-        self._within = within
-        self._failed.clear()
+        self._scribe.begin(within)
         self._names["id"] = self._no_id
-        before = self._complaints.errors
+        before = self._scribe.errors
         if not self._enabled(recipe):
             return None
         draft = self._draft(recipe)
-        model = self._model(recipe, draft)
+        model = self._checker.model(recipe, draft)
         if model is None:
             return None
-        self._fill_defaults(model, draft)
-        references = self._found(recipe, model)
-        self._check(recipe, model, draft, len(references))
-        draft.references = references
-        if self._complaints.errors > before:
+        draft.references = self._found(recipe, model)
+        self._checker.check(recipe, model, draft)
+        if self._scribe.errors > before:
             return None
         return self._entry(recipe, draft, model, position)
 
@@ -122,17 +96,17 @@ class Drafter:
         try:
             return part.text.render()
         except Fault as fault:
-            self._error(fault, part.field)
+            self._scribe.error(fault, part.field)
             return ""
 
     def _enabled(self, recipe: Recipe) -> bool:
         switch = recipe.enabled
         if isinstance(switch, bool):
             return switch
-        before = self._complaints.errors
+        before = self._scribe.errors
         word = self._filled(switch).strip().lower()
-        if word not in ("true", "false") and self._complaints.errors == before:
-            self._violation(
+        if word not in ("true", "false") and self._scribe.errors == before:
+            self._scribe.violation(
                 Violation(("enabled",), "type", "boolean", word, "", {}), switch.field, varies=True
             )
         return word == "true"
@@ -155,12 +129,12 @@ class Drafter:
         part = recipe.id
         if part is None:
             return ""
-        before = self._complaints.errors
+        before = self._scribe.errors
         name = self._filled(part)
-        if self._complaints.errors > before:
+        if self._scribe.errors > before:
             return ""
         if not name.strip():
-            self._error(
+            self._scribe.error(
                 Fault(
                     "empty-value",
                     "the `id` is empty",
@@ -170,7 +144,7 @@ class Drafter:
                 part.field,
             )
         elif len(name) > limit("id_characters"):
-            self._error(
+            self._scribe.error(
                 Fault(
                     "too-long",
                     f"the `id` is {len(name):,} characters long; at most"
@@ -187,13 +161,13 @@ class Drafter:
         try:
             text = self._prompt_file(folder / written, written)
         except Fault as fault:
-            self._error(fault, part.field)
+            self._scribe.error(fault, part.field)
             return ""
         try:
             return self._templates.text(text).render()
         except Fault as fault:
             fault.message = f"in the prompt file {shown(written)}: {fault.message}"
-            self._error(fault, part.field)
+            self._scribe.error(fault, part.field)
             return ""
 
     def _number(self, recipe: Recipe, written: Any) -> int:
@@ -205,80 +179,10 @@ class Drafter:
         text = written.strip()
         if text.isascii() and text.isdigit() and len(text) <= len(str(limit("images_per_entry"))):
             return int(text)
-        if recipe.field("n").path not in self._failed:
+        if not self._scribe.failed(recipe.field("n")):
             rule = Violation(("n",), "type", "integer", text, "", {})
-            self._violation(rule, recipe.field("n"), varies=True)
+            self._scribe.violation(rule, recipe.field("n"), varies=True)
         return 1
-
-    # ── the model's limits ──────────────────────────────────────────────────────────────────
-
-    def _model(self, recipe: Recipe, draft: Draft) -> Model | None:
-        name = draft.request["model"]
-        model = self._models.get(name)
-        if model is None and name:
-            near = meant(name, self._models)
-            question = f"; did you mean {shown(near)}?" if near else ""
-            fault = Fault(
-                "unknown-model",
-                f"there is no model {shown(name)}{question}",
-                why=f"Known: {', '.join(sorted(self._models))}.",
-                fix="Write one of these, or put a file for it into a `models:` folder.",
-            )
-            self._error(fault, recipe.field("model"), varies=_varies(recipe, "model"))
-        return model
-
-    def _fill_defaults(self, model: Model, draft: Draft) -> None:
-        draft.request = {**self._card(model)[1], **draft.request}
-
-    def _card(self, model: Model) -> tuple[Validator, dict[str, Any]]:
-        """Return the model's validator and the defaults of its request."""
-        if model.name not in self._cards:
-            properties = model.request.get("properties", {})
-            defaults = {
-                key: part["default"] for key, part in properties.items() if "default" in part
-            }
-            self._cards[model.name] = (Validator(model.request), defaults)
-        return self._cards[model.name]
-
-    def _check(self, recipe: Recipe, model: Model, draft: Draft, references: int) -> None:
-        """Report what the model's request schema, or our own bound of images, does not allow."""
-        instance = {**draft.request, "n": draft.n}
-        most = model.request.get("properties", {}).get("n", {}).get("maximum")
-        if most == 1 and recipe.split:
-            # Such a model has one image a request, so `n` only counts our own requests.
-            instance["n"] = min(draft.n, 1)
-        if references:
-            instance["image_urls"] = [_PLACEHOLDER] * references
-        if draft.webhook:
-            instance["webhook"] = draft.webhook
-        if draft.n > limit("images_per_entry"):
-            bound = limit("images_per_entry")
-            rule = Violation(("n",), "maximum", bound, draft.n, "", {})
-            self._violation(rule, recipe.field("n"), varies=_varies(recipe, "n"))
-        elif not self._card(model)[0].valid(instance):
-            # One word for a value: an empty prompt breaks two rules, and is still just empty.
-            broken = {one.path: one for one in reversed(self._card(model)[0].violations(instance))}
-            for found in reversed(broken.values()):
-                self._limit_broken(recipe, found)
-        if draft.request.get("size") == _UNPREDICTABLE:
-            self._warn_of_size(recipe)
-
-    def _limit_broken(self, recipe: Recipe, found: Violation) -> None:
-        name = str(found.path[0]) if found.path else ""
-        name = _FIELD_OF.get(name, name)
-        field = recipe.prompt.field if name == "prompt" else recipe.field(name)
-        if field.path not in self._failed:
-            varies = recipe.prompt.varies if name == "prompt" else _varies(recipe, name)
-            self._violation(found, field, varies=varies)
-
-    def _warn_of_size(self, recipe: Recipe) -> None:
-        fault = Fault(
-            "unpredictable-size",
-            "with `size: auto` nobody knows which ratio comes back",
-            why="The API recommends naming one, so that all images of a batch fit together.",
-            fix="Write a ratio, such as `size: 1:1`.",
-        )
-        self._warning(fault, recipe.field("size"), varies=_varies(recipe, "size"))
 
     # ── references ──────────────────────────────────────────────────────────────────────────
 
@@ -287,9 +191,9 @@ class Drafter:
             return ()
         found: list[Reference] = []
         for part, role in recipe.references:
-            before = self._complaints.errors
+            before = self._scribe.errors
             written = self._filled(part)
-            if self._complaints.errors > before or (not written and part.lone):
+            if self._scribe.errors > before or (not written and part.lone):
                 continue
             try:
                 found += self._references.find(
@@ -297,10 +201,12 @@ class Drafter:
                     role,
                     part.field.document.folder,
                     model,
-                    lambda fault, part=part: self._warning(fault, part.field, varies=part.varies),  # type: ignore[misc] # mypy cannot infer a default
+                    lambda fault, part=part: self._scribe.warning(
+                        fault, part.field, varies=part.varies
+                    ),  # type: ignore[misc] # mypy cannot infer a default
                 )
             except Fault as fault:
-                self._error(fault, part.field, varies=part.varies)
+                self._scribe.error(fault, part.field, varies=part.varies)
         if len(found) <= model.max_references:
             self._warn_of_roles(recipe, model, found)
         return tuple(found)
@@ -316,23 +222,24 @@ class Drafter:
                     why="It may lose sight of some of them.",
                     fix="Take some away, or say `role:` where one shows something else.",
                 )
-                self._warning(fault, recipe.field("references"), varies=True)
+                self._scribe.warning(fault, recipe.field("references"), varies=True)
 
     # ── jobs ────────────────────────────────────────────────────────────────────────────────
 
     def _entry(self, recipe: Recipe, draft: Draft, model: Model, position: int) -> Entry | None:
-        draft.request["n"] = 1 if recipe.split else draft.n
         request = canonical(draft.request)
         identities = [one.identity for one in draft.references]
         first = fingerprint(request, identities, 1)
         try:
             name = self._named(draft)
         except Fault as fault:
-            self._error(fault, recipe.field("id"), varies=recipe.id is None or recipe.id.varies)
+            self._scribe.error(
+                fault, recipe.field("id"), varies=recipe.id is None or recipe.id.varies
+            )
             return None
         twin = self._register.note_request(first, name)
         if twin:
-            self._warning(twin, recipe.prompt.field, varies=True)
+            self._scribe.warning(twin, recipe.prompt.field, varies=True)
         images = 1 if recipe.split else draft.n
         shared = {
             "entry_id": name,
@@ -378,34 +285,12 @@ class Drafter:
         try:
             stems = self._naming.stems(name, indexes, model.name, size, draft.tags)
         except Fault as fault:
-            self._error(fault, self._name_field)
+            self._scribe.error(fault, self._name_field)
             return None
         try:
             for one in stems:
                 self._register.take_file(one, name)
         except Fault as fault:
-            self._error(fault, recipe.field("id"))
+            self._scribe.error(fault, recipe.field("id"))
             return None
         return stems
-
-    # ── reporting ───────────────────────────────────────────────────────────────────────────
-
-    def _error(self, fault: Fault, field: Field, *, varies: bool = True) -> None:
-        within = self._within() if varies else ""
-        self._failed.add(field.path)
-        self._complaints.error(fault, field.place(), field.line(), within)
-
-    def _warning(self, fault: Fault, field: Field, *, varies: bool = True) -> None:
-        within = self._within() if varies else ""
-        self._complaints.warning(fault, field.place(), field.line(), within)
-
-    def _violation(self, found: Violation, field: Field, *, varies: bool) -> None:
-        within = self._within() if varies else ""
-        self._complaints.add(explain(found, field.place(), field.line(), within))
-
-
-def _varies(recipe: Recipe, name: str) -> bool:
-    part = dict(recipe.parameters).get(name)
-    if name == "references":
-        return any(part.varies for part, _ in recipe.references)
-    return bool(getattr(part, "varies", False))

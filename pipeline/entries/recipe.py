@@ -68,6 +68,15 @@ class Recipe:
         """Return the field of that name, or the whole item when it has none."""
         return self.fields.get(name, self.item)
 
+    def varies(self, name: str) -> bool:
+        """Say whether the field's value differs from entry to entry."""
+        if name == "references":
+            return any(part.varies for part, _ in self.references)
+        if name == "prompt":
+            return self.prompt.varies
+        part = dict(self.parameters).get(name)
+        return isinstance(part, Part) and part.varies
+
 
 def compiled(
     item: Field, fields: Mapping[str, Field], templates: Templates, complaints: Complaints

@@ -682,7 +682,16 @@
       memory.write("localStorage", "banana-batch theme", root.dataset.theme);
     });
     darkSystem.addEventListener("change", () => theme.setAttribute("aria-pressed", isDark()));
-    addEventListener("scroll", () => requestAnimationFrame(() => paint()), { passive: true });
+    let due = false;
+    const later = () => {
+      if (due) return;
+      due = true;
+      requestAnimationFrame(() => {
+        due = false;
+        paint();
+      });
+    };
+    addEventListener("scroll", later, { passive: true });
     let width = 0;
     new ResizeObserver(() => {
       if (width && width !== $("feed").clientWidth) again(spot());

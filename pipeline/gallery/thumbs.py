@@ -30,6 +30,9 @@ BOX = (640, 320)
 
 _THREADS = 4
 _QUALITY = 80
+_EFFORT = 2
+"""With `reducing_gap` below half the time of the defaults; at this size nobody sees the rest."""
+
 _OURS = re.compile(r"[0-9a-f]{16}\.webp|\.[0-9a-f]{16}\.webp\.\d+\.part")
 
 
@@ -102,9 +105,9 @@ def _shrink(source: Path) -> tuple[bytes, str]:
             icc = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA") else None
             ImageOps.exif_transpose(image, in_place=True)
             small = _plain(image)
-            small.thumbnail(BOX, Image.Resampling.LANCZOS)
+            small.thumbnail(BOX, Image.Resampling.LANCZOS, reducing_gap=1.0)
             out = BytesIO()
-            small.save(out, "WEBP", quality=_QUALITY, icc_profile=icc)
+            small.save(out, "WEBP", quality=_QUALITY, method=_EFFORT, icc_profile=icc)
     except Image.DecompressionBombError:
         return b"", "too large to be shown safely"
     except FileNotFoundError:

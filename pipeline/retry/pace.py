@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from pipeline import schema
 from pipeline.events import Waiting
 from pipeline.retry.gate import Gate
-from pipeline.retry.rate import NEAR, Mode, Rate
+from pipeline.retry.rate import NEAR, Rate
 
 if TYPE_CHECKING:
     from pipeline.brake import Brake
@@ -131,7 +131,8 @@ class Pace:
         """The request was answered, well or not, after `seconds`, and not for being too many."""
         line = self._lines[lane]
         news = line.rate.back()
-        line.again = line.broken = 0
+        if news:
+            line.again = line.broken = 0
         line.rate.accepted(self._clock.monotonic(), seconds, news=news)
 
     def refused(self, lane: Lane, retry_after: float | None) -> None:

@@ -20,6 +20,8 @@ from pipeline import schema
 
 _HIGHEST = 1e6
 _LOWEST = 0.01
+_TICK = 0.05
+_TICKS = 50
 NEAR = 0.001
 """Seconds that are not worth a timer, which would come later than that anyway."""
 
@@ -48,6 +50,8 @@ class Rate:
         self._crowded = False  # somebody had to wait for this rate since it last grew
         self._crowded_at = now
         self._paused = 0.0
+        self._lost = 0.0
+        self._recent: deque[tuple[float, int]] = deque(maxlen=_TICKS)
         self.probing = False
         """One request at a time, until one is accepted."""
         self._top = self.value
@@ -103,6 +107,7 @@ class Rate:
         Goes faster when somebody had to wait, unless it is no news (see `back`).
         """
         self._accepted += 1
+        self._count(now - self._lost)
         if not news:
             return
         self.probing = False
@@ -114,38 +119,38 @@ class Rate:
 
     def refused(self, now: float) -> None:
         """Go slower after a refusal. A pause follows (see `pause`)."""
-        facts = self._facts
-        low, high, active = self._bounds(now)
+        active = now - self._refused_at - self._paused
+        worked = self._worked(now, active)
         if self.mode is Mode.RAMP:
-            self.value = math.sqrt(low * high)
-            self.mode = Mode.SEEK
+            self.value, self.mode = worked * self._facts["ramp_keep"], Mode.SEEK
+        elif active < self._facts["sure_seconds"]:
+            self.value, self.mode = worked * self._facts["keep"], Mode.SEEK
         else:
-            self.value = low**0.3 * high**0.7 * facts["headroom"]
-            self.mode = Mode.SEEK
-            if low >= high * facts["agreement"] or active >= facts["sure_seconds"]:
-                self._settle(now, high)
+            if self.mode is Mode.SETTLE:
+                # Refused at a rate that was fine before: a bucket has run dry, and it filled up
+                # during the pause, which therefore counts.
+                overall = self._accepted / (now - self._refused_at)
+                worked = math.sqrt(worked * min(max(overall, worked * 0.6), worked))
+            self.value = worked * self._facts["keep"]
+            self._settle(now, worked)
+        self.value = max(self.value, _LOWEST)
         self._refused_at = now
         self._paused = 0.0
         self._accepted = 0
 
-    def _bounds(self, now: float) -> tuple[float, float, float]:
-        """Return the rates between which the limit must lie after a refusal, and the seconds
-        of going that tell so.
+    def _worked(self, now: float, active: float) -> float:
+        """Return the rate of late that was not refused: over two seconds of going, or one.
 
-        Not less than what was accepted since the last refusal, its pause included: a bucket
-        filled up meanwhile. Hardly more than what was accepted without that pause: a window that
-        was used up gave nothing meanwhile. Not more than the rate that was refused.
+        In less than a second nothing shows: quotas are mostly for a second, and used up at once.
         """
-        gone, elapsed = self._gone(now), max(now - self._refused_at, 0.001)
-        active = max(elapsed - self._paused, 0.001)
-        if self.mode is Mode.RAMP:
-            elapsed += 1.0  # what was accepted first may have been a quota saved up
-        low = self._accepted / elapsed
-        # Quotas are mostly for a second: what was accepted in less is not a rate.
-        high = min(self._accepted / max(active, 1.0), gone * self._facts["headroom"])
-        floor = _LOWEST if self.mode is Mode.RAMP else gone * self._facts["most_at_once"]
-        high = max(high, floor, _LOWEST)
-        return max(min(low, high), floor * 0.6, _LOWEST), high, active
+        span = min(max(active, 1.0), 1.0 if self.mode is Mode.RAMP else 2.0)
+        since = now - self._lost - span
+        if active < 1.0:
+            count = self._accepted
+        else:
+            count = sum(number for stamp, number in self._recent if stamp > since)
+        gone = self._gone(now)
+        return min(max(count / span, gone * self._facts["most_at_once"] * (active < 1)), gone)
 
     def slacken(self, now: float) -> None:
         """Go slower without a pause: the API gets slow, or breaks."""
@@ -155,7 +160,9 @@ class Rate:
 
     def pause(self, now: float, until: float) -> None:
         """Let nothing go before `until`; what is under way tells nothing about afterwards."""
-        self._paused += max(until - max(now, self._resumed_at), 0.0)
+        more = max(until - max(now, self._resumed_at), 0.0)
+        self._paused += more
+        self._lost += more
         self._stale = self.in_flight
         self._slot = max(self._slot, until)
         self._resumed_at = max(until, self._resumed_at)
@@ -173,6 +180,14 @@ class Rate:
             return self.value
         elapsed = max(now - self._resumed_at, 0.25)
         return max(min(self.value, self._used / elapsed), _LOWEST)
+
+    def _count(self, stamp: float) -> None:
+        """Remember an accepted request by the clock of going, which stands during pauses."""
+        if self._recent and stamp - self._recent[-1][0] < _TICK:
+            last, number = self._recent.pop()
+            self._recent.append((last, number + 1))
+        else:
+            self._recent.append((stamp, 1))
 
     def _settle(self, now: float, limit: float) -> None:
         self.mode = Mode.SETTLE

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pipeline import money
+from pipeline import money, schema
 from pipeline.problem import Severity
 
 
@@ -108,6 +108,7 @@ def test_n_that_does_not_come_to_a_whole_number_is_an_error(desk, written):
         ("n: 9", "out-of-range"),
         ("model: gemini-3.1-flash-lite-imag", "unknown-model"),
         ("model: dall-e", "unknown-model"),
+        ("model: ${{ '' }}", "unknown-model"),
     ],
 )
 def test_what_the_model_does_not_take_is_an_error_at_its_field(desk, line, code):
@@ -242,8 +243,6 @@ def test_an_entry_that_uses_a_broken_default_is_passed_over(desk):
 
 
 def test_a_model_with_one_image_a_request_takes_any_n_in_requests_of_one(desk):
-    from pipeline import schema
-
     card = json.loads(json.dumps(schema.document("gemini-3.1-flash-lite-image")))
     card["model"] = card["properties"]["model"]["const"] = "single"
     card["properties"]["n"] = {"type": "integer", "minimum": 1, "maximum": 1, "default": 1}
@@ -252,6 +251,18 @@ def test_a_model_with_one_image_a_request_takes_any_n_in_requests_of_one(desk):
     assert len(desk.expand(text.format(3, "")).jobs) == 3
     assert desk.expand(text.format(3, ", split: false")).only.code == "out-of-range"
     assert desk.expand(text.format(5000, "")).only.code == "out-of-range"
+
+
+def test_a_model_whose_requests_have_no_n_gets_none(desk):
+    card = json.loads(json.dumps(schema.document("gemini-3.1-flash-lite-image")))
+    card["model"] = card["properties"]["model"]["const"] = "plain"
+    del card["properties"]["n"]
+    desk.put("cards/plain.json", json.dumps(card))
+    text = "models: cards\nmodel: plain\nentries: [{{id: a, prompt: p{}}}]"
+    assert [set(json.loads(job.request)) for job in desk.expand(text.format(", n: 2")).jobs] == [
+        {"model", "prompt", "size", "resolution"}
+    ] * 2
+    assert desk.expand(text.format(", n: 2, split: false")).only.code == "not-available"
 
 
 def test_jobs_carry_what_the_engine_needs(desk):

@@ -75,7 +75,7 @@ def test_a_duplicate_id_in_a_row_file_names_both_rows(desk):
 def test_a_fixed_id_for_a_whole_matrix_says_what_to_put_in(desk):
     got = desk.entry("id: same\nprompt: ${{ c }}\nmatrix: {c: [a, b]}")
     assert got.only.code == "duplicate-id"
-    assert "tells the entries apart" in got.only.fix
+    assert "tells these entries apart" in got.only.fix
 
 
 @pytest.mark.parametrize(("one", "two"), [("Mug", "mug"), ("a/b", "a:b"), ("e\u0301", "\u00e9")])

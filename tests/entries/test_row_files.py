@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.entries.rows import BadRow, Row, read
 
 FROM = """
 from: {}
@@ -172,3 +179,18 @@ def test_one_entry_for_every_row_and_every_combination(desk):
         "matrix: {c: [x, y]}"
     )
     assert got.prompts == ["a x 1", "a y 2", "b x 3", "b y 4"]
+
+
+@given(
+    st.sampled_from([".csv", ".tsv", ".jsonl", ".json"]),
+    st.binary(max_size=60)
+    | st.text(alphabet='ab,\t"\n\r[]{}:1 e.-\0\ufeff\ud7ff', max_size=60).map(str.encode),
+)
+@settings(deadline=None, max_examples=200)
+def test_no_bytes_end_in_anything_but_rows_and_bad_rows(suffix, content):
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / f"a{suffix}"
+        path.write_bytes(content)
+        for row in read(path, path.name):
+            assert isinstance(row, (Row, BadRow))
+            assert isinstance(row, Row) or row.fault.fix

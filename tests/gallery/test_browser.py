@@ -120,7 +120,9 @@ def test_nothing_overlaps_and_nothing_sticks_out(page: Page) -> None:
     for width in (360, 768, 1280, 1900):
         page.set_viewport_size({"width": width, "height": 900})
         until(page, "w => innerWidth === w", arg=width)
-        page.wait_for_timeout(50)
+        page.evaluate(
+            "() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))"
+        )
         boxes = page.evaluate(
             """() => [...document.querySelectorAll('.entry')]
             .map((one) => one.getBoundingClientRect())
@@ -238,7 +240,7 @@ def test_arrows_turn_the_pages_and_escape_goes_back_to_the_picture(page: Page) -
     assert page.locator("#place").inner_text() == "4 of 18 · image 3 of 3"
     page.keyboard.press("Escape")
     assert not page.locator("#view").is_visible()
-    assert page.evaluate("document.activeElement.dataset.at") == "3"
+    until(page, "document.activeElement.dataset.at === '3'")
 
 
 def test_home_and_end_go_to_the_first_and_the_last(page: Page) -> None:
@@ -451,7 +453,7 @@ def test_the_keyboard_reaches_pictures_that_were_not_drawn_yet(
     page.keyboard.press("End")
     assert page.locator("#view-title").inner_text() == "entry-4999"
     page.keyboard.press("Escape")
-    assert page.evaluate("document.activeElement.dataset.at") == "4999"
+    until(page, "document.activeElement.dataset.at === '4999'")
     top = page.evaluate("document.activeElement.getBoundingClientRect().top")
     assert 0 <= top < page.evaluate("innerHeight")
 

@@ -1,0 +1,54 @@
+"""Writes down what is wrong with the entry of the moment, at the field where it was written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.explain import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.entries.complaints import Complaints
+    from pipeline.entries.fault import Fault
+    from pipeline.entries.fields import Field
+    from pipeline.schema import Violation
+
+
+class Scribe:
+    """Adds to each problem which row or combination it is of, where its value differs by row."""
+
+    def __init__(self, complaints: Complaints) -> None:
+        self._complaints = complaints
+        self._within: Callable[[], str] = str
+        self._failed: set[tuple[str | int, ...]] = set()
+
+    def begin(self, within: Callable[[], str]) -> None:
+        """Begin with an entry; `within` says, when asked, which row or combination it is."""
+        self._within = within
+        self._failed.clear()
+
+    @property
+    def errors(self) -> int:
+        """How many errors there were so far, in all entries."""
+        return self._complaints.errors
+
+    def failed(self, field: Field) -> bool:
+        """Say whether this entry's value of the field is wrong already: nothing more to say."""
+        return field.path in self._failed
+
+    def error(self, fault: Fault, field: Field, *, varies: bool = True) -> None:
+        """Report a fault at a field; `varies` says whether the value differs from row to row."""
+        self._failed.add(field.path)
+        self._complaints.error(fault, field.place(), field.line(), self._where(varies))
+
+    def warning(self, fault: Fault, field: Field, *, varies: bool = True) -> None:
+        """Report a fault as a warning."""
+        self._complaints.warning(fault, field.place(), field.line(), self._where(varies))
+
+    def violation(self, found: Violation, field: Field, *, varies: bool) -> None:
+        """Report a broken rule in the words of `explain`."""
+        self._complaints.add(explain(found, field.place(), field.line(), self._where(varies)))
+
+    def _where(self, varies: bool) -> str:
+        return self._within() if varies else ""
