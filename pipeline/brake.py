@@ -38,9 +38,12 @@ class Brake:
         if self.pulled:
             raise Halted
 
-    async def rest(self, seconds: float) -> None:
-        """Wait for `seconds`. Raises `Halted` at once when the brake is, or gets, pulled."""
-        await self._unless_pulled(self._clock.sleep(seconds))
+    async def rest(self, seconds: float, *, unless: asyncio.Event | None = None) -> None:
+        """Wait for `seconds`, or for the event `unless` when it comes first.
+
+        Raises `Halted` at once when the brake is, or gets, pulled.
+        """
+        await self._unless_pulled(self._clock.sleep(seconds), *([unless.wait()] if unless else []))
 
     async def until(self, event: asyncio.Event) -> None:
         """Wait for `event`. Raises `Halted` at once when the brake is, or gets, pulled."""
@@ -53,15 +56,16 @@ class Brake:
         except Halted:
             return
 
-    async def _unless_pulled(self, wait: Coroutine[Any, Any, Any]) -> None:
+    async def _unless_pulled(self, *waits: Coroutine[Any, Any, Any]) -> None:
+        """Wait for the first of `waits`, or the brake."""
         if self.pulled:
-            wait.close()
+            for wait in waits:
+                wait.close()
             raise Halted
-        waiter = asyncio.ensure_future(wait)
-        waker = asyncio.ensure_future(self._pulled.wait())
+        tasks = [asyncio.ensure_future(wait) for wait in (*waits, self._pulled.wait())]
         try:
-            await asyncio.wait({waiter, waker}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            waiter.cancel()
-            waker.cancel()
+            for task in tasks:
+                task.cancel()
         self.check()

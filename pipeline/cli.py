@@ -249,6 +249,8 @@ def _run_options(words: dict[str, Any], **more: Any) -> RunOptions:
     "--plan", type=click.Path(path_type=Path), metavar="FILE", help="Do exactly this approved plan."
 )
 @click.option("--dry-run", is_flag=True, help="Only tell the plan.")
+@click.option("--listen", metavar="HOST:PORT", help="Receive the platform's callbacks here.")
+@click.option("--public-url", metavar="URL", help="The public address that leads to --listen.")
 @_where
 @_faults
 @_key_file
@@ -260,7 +262,13 @@ def run(**words: Any) -> int:
     from pipeline.commands import run as command
 
     choice = _choice(words)
-    more = ("check_balance", "verify", "wait", "download", "gallery")
+    if words["listen"] or words["public_url"]:
+        listen = words["listen"] or ""
+        words["webhook"] = {
+            "listen": listen,
+            "public_url": words["public_url"] or f"http://{listen}",
+        }
+    more = ("check_balance", "verify", "wait", "download", "gallery", "webhook")
     return command.run(
         _world(), _run_options(words, choice=choice, plan=words["plan"], settings=more)
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pipeline import sandbox
 from pipeline.brake import Brake
@@ -16,10 +18,11 @@ from pipeline.commands.dress import dresser
 from pipeline.commands.ending import Interrupted, publish_manifest
 from pipeline.commands.learned import Learned
 from pipeline.commands.refresh import Refresh
-from pipeline.engine import Orders, Parts, drive
+from pipeline.engine import Bell, Orders, Parts, drive
 from pipeline.errors import Trouble
 from pipeline.retry import Backoff, Looks, Pace, Patient
 from pipeline.state import Book
+from pipeline.webhook import Doorbell, check_public
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from pipeline.state import Store
 
 _SPARE_CONNECTIONS = 8
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Session:
@@ -80,10 +84,26 @@ class Session:
             client = self._client(address)
             stack.push_async_callback(client.close)
             try:
-                await self._drive(client, brake)
+                bell = await self._bell(stack, address)
+                await self._drive(client, brake, bell)
             except Trouble as error:
                 brake.pull(error)
         return brake.cause
+
+    async def _bell(self, stack: AsyncExitStack, address: Account) -> Bell:
+        """Open our callback receiver, when one is wanted; its secret stays the same for a spec."""
+        settings = self._settings.webhook
+        if settings is None:
+            return Bell()
+        local = urlsplit(address.host).hostname in _LOOPBACK
+        check_public(settings.public_url, api_is_local=local)
+        secret = self._store.fact("doorbell") or secrets.token_hex(32)
+        self._store.keep_fact("doorbell", secret)
+        doorbell = Doorbell(settings, secret.encode(), lambda number, hint: bell.ring(number, hint))
+        bell = Bell(doorbell.address)
+        await doorbell.start()
+        stack.push_async_callback(doorbell.stop)
+        return bell
 
     def _client(self, address: Account) -> Client:
         return Client(
@@ -95,7 +115,7 @@ class Session:
             environ=self._world.environ,
         )
 
-    async def _drive(self, client: Api, brake: Brake) -> None:
+    async def _drive(self, client: Api, brake: Brake, bell: Bell) -> None:
         world, settings = self._world, self._settings
         book = Book(self._batch.state)
         refresh = Refresh(
@@ -124,7 +144,7 @@ class Session:
             delays=backoff.delay,
             quiet_for=lambda: world.clock.monotonic() - patient.last_answer,
             dress=dresser(self._batch),
-            webhook=lambda _: "",
+            bell=bell,
         )
         orders = Orders(
             host=self._account.host,

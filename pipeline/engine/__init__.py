@@ -5,7 +5,8 @@
 it is on disk before anything depends on it and before anybody is told.
 """
 
+from pipeline.engine.bell import Bell
 from pipeline.engine.budget import Budget, BudgetReached
 from pipeline.engine.drive import Orders, Parts, drive
 
-__all__ = ["Budget", "BudgetReached", "Orders", "Parts", "drive"]
+__all__ = ["Bell", "Budget", "BudgetReached", "Orders", "Parts", "drive"]

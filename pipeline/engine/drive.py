@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.brake import Brake
     from pipeline.clock import Clock
     from pipeline.download import Shelf
+    from pipeline.engine.bell import Bell
     from pipeline.engine.fetches import Dress
     from pipeline.engine.watch import Timing
     from pipeline.events import Listener
@@ -60,7 +61,7 @@ class Parts:
     """What a run works with.
 
     `quiet_for` says how many seconds ago the API last answered anything at all. `dress` gives
-    what is written into and beside an image; `webhook` our receiver's address for a job.
+    what is written into and beside an image; `bell` is rung by our own callback receiver.
     """
 
     api: Api
@@ -74,7 +75,7 @@ class Parts:
     delays: Callable[[int], float]
     quiet_for: Callable[[], float]
     dress: Dress
-    webhook: Callable[[int], str]
+    bell: Bell
 
 
 class OutOfReach(Trouble):
@@ -127,7 +128,7 @@ class _Run:
         self._journal = journal
         brake = parts.brake
         self.budget = Budget(orders.max_cost, brake)
-        self._work = Work(orders.concurrency, parts.book.highest(), brake)
+        self._work = Work(orders.concurrency, parts.book.highest(), brake, parts.bell)
         desk = Desk(
             api=parts.api,
             host=orders.host,
@@ -140,9 +141,9 @@ class _Run:
             delays=parts.delays,
             weary=self._weary,
         )
-        references = References(parts.api, parts.book, journal, orders.host, parts.webhook)
-        submits = Submits(desk, references, parts.store.id)
-        self._watch = Watch(desk, parts.timing, orders.task_retries)
+        references = References(parts.api, parts.book, journal, orders.host, parts.bell.address)
+        submits = Submits(desk, references, parts.store.id, parts.bell)
+        self._watch = Watch(desk, parts.timing, orders.task_retries, parts.bell)
         fetches = Fetches(desk, parts.shelf, parts.dress)
         self._submits = Lane(orders.concurrency, submits.one, brake)
         self._looks = Lane(min(orders.concurrency, _FETCHERS), self._watch.look, brake)

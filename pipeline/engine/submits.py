@@ -5,6 +5,8 @@ What each outcome means is `lifecycle.SUBMIT_OUTCOMES`; this file only carries i
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from typing import TYPE_CHECKING
 
 from pipeline import schema
@@ -16,6 +18,7 @@ from pipeline.lifecycle import SUBMIT_OUTCOMES, Status, Step
 from pipeline.money import NOTHING
 
 if TYPE_CHECKING:
+    from pipeline.engine.bell import Bell
     from pipeline.engine.desk import Desk
     from pipeline.engine.references import References
     from pipeline.model import Record
@@ -24,8 +27,11 @@ if TYPE_CHECKING:
 class Submits:
     """Sends jobs. Each call of `one` leaves its job at a status that is true."""
 
-    def __init__(self, desk: Desk, references: References, state_id: str) -> None:
+    def __init__(self, desk: Desk, references: References, state_id: str, bell: Bell) -> None:
         """Send what is on the desk. Keys are made from `state_id`, the state file's own name."""
+        self._bell = bell
+        self._pausing: dict[int, asyncio.Event] = {}
+        bell.hear(self._wake)
         self._desk = desk
         self._journal = desk.journal
         self._budget = desk.budget
@@ -75,16 +81,14 @@ class Submits:
 
     async def _intend(self, record: Record) -> Record:
         """Put the request and its key on disk. Waits out what heals while references upload."""
-        tries = 0
-        while True:
+        for tries in itertools.count(1):
             try:
                 extras = await self._references.extras(record)
                 break
             except (Refused, AccountError):
                 raise
             except ApiError as error:
-                await self._pause(error, tries)
-                tries += 1
+                await self._pause(error, tries, record.number)
         attempt = record.attempt if record.key else record.attempt + 1
         return await self._journal.write(
             record,
@@ -103,40 +107,64 @@ class Submits:
     async def _send(self, record: Record, *, doubtful: bool) -> None:
         """Send until an outcome says what became of it. `doubtful`: an earlier send may live."""
         body = self._references.body(record)
-        tries = 0
-        while True:
+        self._bell.expect(record.number)
+        for tries in itertools.count(1):
             try:
                 accepted = await self._desk.api.submit(body, record.key)
             except Halted:
                 self._leave(record, doubtful=doubtful)
                 return
             except ApiError as error:
-                outcome = SUBMIT_OUTCOMES[error.submit]
-                doubtful = doubtful or outcome.maybe_paid
-                if outcome.step in (Step.REFUSE, Step.DOUBT):
-                    self._end(record, error)
+                doubtful = doubtful or SUBMIT_OUTCOMES[error.submit].maybe_paid
+                if not await self._goes_on(record, error, tries, doubtful=doubtful):
                     return
-                if isinstance(error, AccountError):
-                    self._desk.brake.pull(error)
-                    self._leave(record, doubtful=doubtful)
-                    return
-                tries += 1
-                try:
-                    self._check_patience(record, tries, doubtful=doubtful)
-                    await self._pause(error, tries)
-                except Halted:
-                    self._leave(record, doubtful=doubtful)
+                if doubtful and await self._recovered(record):
                     return
                 record = await self._journal.write(record, Step.RESEND, sends=record.sends + 1)
             else:
-                record = await self._journal.write(
-                    record,
-                    Step.ACCEPT,
-                    task_id=accepted.task_id,
-                    submitted_at=self._journal.now(),
-                )
-                self._work.route(record)
+                await self._accept(record, Step.ACCEPT, accepted.task_id)
                 return
+
+    async def _accept(self, record: Record, step: Step, task_id: str) -> None:
+        now = self._journal.now()
+        record = await self._journal.write(record, step, task_id=task_id, submitted_at=now)
+        self._work.route(record)
+
+    async def _goes_on(
+        self, record: Record, error: ApiError, tries: int, *, doubtful: bool
+    ) -> bool:
+        """Say whether the same request goes out again, after the pause that this takes."""
+        if SUBMIT_OUTCOMES[error.submit].step in (Step.REFUSE, Step.DOUBT):
+            self._end(record, error)
+            return False
+        if isinstance(error, AccountError):
+            self._desk.brake.pull(error)
+            self._leave(record, doubtful=doubtful)
+            return False
+        try:
+            self._check_patience(record, tries, doubtful=doubtful)
+            await self._pause(error, tries, record.number)
+        except Halted:
+            self._leave(record, doubtful=doubtful)
+            return False
+        return True
+
+    async def _recovered(self, record: Record) -> bool:
+        """Whether a callback named the task of a submit whose answer was lost, and it is there."""
+        hint = self._bell.hint(record.number)
+        if not hint:
+            return False
+        try:
+            await self._desk.api.look(hint)
+        except (ApiError, Halted):
+            return False
+        await self._accept(record, Step.RECOVER, hint)
+        return True
+
+    def _wake(self, number: int) -> None:
+        """A callback has come for a job: no need to wait before the next try."""
+        if number in self._pausing:
+            self._pausing[number].set()
 
     def _check_patience(self, record: Record, tries: int, *, doubtful: bool) -> None:
         """Raise `Halted` when this job was tried often enough for one run."""
@@ -149,11 +177,19 @@ class Submits:
         )
         raise Halted
 
-    async def _pause(self, error: ApiError, tries: int) -> None:
-        """Wait before the next try. Raises `Halted` when the run stops, or must stop."""
+    async def _pause(self, error: ApiError, tries: int, number: int) -> None:
+        """Wait before the next try, or until a callback comes for the job of that number.
+
+        Raises `Halted` when the run stops, or must stop.
+        """
         if self._desk.weary(error):
             raise Halted
-        await self._desk.brake.rest(max(error.retry_after or 0.0, self._desk.delays(tries)))
+        seconds = max(error.retry_after or 0.0, self._desk.delays(tries))
+        rung = self._pausing[number] = asyncio.Event()
+        try:
+            await self._desk.brake.rest(seconds, unless=rung)
+        finally:
+            del self._pausing[number]
 
     def _leave(self, record: Record, *, doubtful: bool) -> None:
         """Leave the job to a later run, `pending` again when it was certainly not executed."""

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 from typing import TYPE_CHECKING, Protocol
 
+from pipeline import schema
 from pipeline.api import Phase
 from pipeline.brake import Halted
 from pipeline.errors import AccountError, ApiError, UnknownTask
@@ -16,6 +17,7 @@ from pipeline.state.store import fresh_attempt
 
 if TYPE_CHECKING:
     from pipeline.api import Task
+    from pipeline.engine.bell import Bell
     from pipeline.engine.desk import Desk
     from pipeline.engine.work import Lane
     from pipeline.model import Record
@@ -40,8 +42,13 @@ class Timing(Protocol):
 class Watch:
     """Looks at submitted tasks when they are due, and hands on those that have finished."""
 
-    def __init__(self, desk: Desk, timing: Timing, task_retries: int) -> None:
+    def __init__(self, desk: Desk, timing: Timing, task_retries: int, bell: Bell) -> None:
         """Look at what is on the desk; a failed task is tried again `task_retries` times."""
+        self._bell = bell
+        self._grace: float = schema.api("looks", "callback_grace_seconds")
+        self._watched: dict[int, Record] = {}
+        self._by_ring: set[int] = set()
+        bell.hear(self._hurry)
         self._desk = desk
         self._journal = desk.journal
         self._budget = desk.budget
@@ -66,16 +73,31 @@ class Watch:
             )
             self._work.settle(record, left=True)
             return
+        self._bell.expect(record.number)
         elapsed = self._journal.now() - record.submitted_at
         self._later(record, max(0.0, self._timing.first(record.model) - elapsed))
 
     def _later(self, record: Record, delay: float) -> None:
+        """Look after `delay` seconds, or at once when a callback has come; later when one may."""
+        if self._bell.answered(record.number):
+            self._by_ring.add(record.number)
+            delay = 0.0
+        elif self._bell.trusted:
+            delay += self._grace
         if delay <= 0 and self._lane is not None:
             self._lane.put(record)
             return
+        self._watched[record.number] = record
         heapq.heappush(self._due, (self._desk.clock.monotonic() + delay, record.number, record))
         if self._due[0][1] == record.number:
             self._news.set()
+
+    def _hurry(self, number: int) -> None:
+        """A callback has come: look at once, unless a look is under way already."""
+        record = self._watched.pop(number, None)
+        if record is not None and self._lane is not None and self._bell.answered(number):
+            self._by_ring.add(number)
+            self._lane.put(record)
 
     async def run(self) -> None:
         """Hand jobs to the lane as they fall due, for ever."""
@@ -84,7 +106,8 @@ class Watch:
             now = self._desk.clock.monotonic()
             while self._due and self._due[0][0] <= now:
                 _, _, record = heapq.heappop(self._due)
-                if self._lane is not None:
+                if self._lane is not None and self._watched.get(record.number) is record:
+                    del self._watched[record.number]
                     self._lane.put(record)
             if not self._due:
                 await self._news.wait()
@@ -128,6 +151,10 @@ class Watch:
         return self._timing.next(record.model, elapsed, task)
 
     def _act(self, record: Record, task: Task) -> None:
+        rung = record.number in self._by_ring
+        self._by_ring.discard(record.number)
+        if task.phase is not Phase.RUNNING:
+            self._bell.count(rung=rung)
         if task.phase is Phase.RUNNING:
             self._later(record, self._wait(record, task))
         elif task.phase is Phase.FAILED:

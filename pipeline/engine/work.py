@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from pipeline.brake import Brake
+    from pipeline.engine.bell import Bell
     from pipeline.model import Record
 
 _HEADROOM = 64
@@ -73,9 +74,10 @@ class Work:
     `left` counts the jobs that this run gave up on but a later one can go on with.
     """
 
-    def __init__(self, concurrency: int, highest: int, brake: Brake) -> None:
+    def __init__(self, concurrency: int, highest: int, brake: Brake, bell: Bell) -> None:
         """Let at most `concurrency` tasks run at once; job numbers go up to `highest`."""
         self._brake = brake
+        self._bell = bell
         self._slots = asyncio.Semaphore(concurrency)
         self._room = asyncio.Semaphore(concurrency + _HEADROOM)
         self._holding: set[int] = set()
@@ -109,6 +111,7 @@ class Work:
     def settle(self, record: Record, *, left: bool = False) -> None:
         """This run is done with the job; `left` when a later one can go on with it."""
         self.free(record)
+        self._bell.forget(record.number)
         self.left += left
         self._open -= 1
         self._room.release()

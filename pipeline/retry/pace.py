@@ -78,6 +78,9 @@ class Pace:
         self._gate = Gate(memory.in_flight)
         self._alone: int = self._facts["alone_refusals"]
         self._bell = asyncio.Event()
+        self._together = 0.0
+        self._slack_at = now
+        self._slack_found = False
         self.paused_until = now
 
     def memory(self) -> Memory:
@@ -129,29 +132,25 @@ class Pace:
 
     def answered(self, lane: Lane, seconds: float) -> None:
         """The request was answered, well or not, after `seconds`, and not for being too many."""
-        line = self._lines[lane]
+        now, line = self._clock.monotonic(), self._lines[lane]
         news = line.rate.back()
         if news:
             line.again = line.broken = 0
-        line.rate.accepted(self._clock.monotonic(), seconds, news=news)
+        line.rate.accepted(now, seconds, news=news, slack=self._slack(now))
 
     def refused(self, lane: Lane, retry_after: float | None) -> None:
         """429: everybody waits `retry_after` seconds, or for as long as seems right."""
         now, line = self._clock.monotonic(), self._lines[lane]
         news = line.rate.back()
-        asked = min(retry_after or 0.0, self._facts["max_retry_after_seconds"])
-        if not news:
-            if asked:
-                self._pause(now, asked, "the API asked to slow down")
-            return
-        crowd = lane == "submit" and self._gate.refused(now, alone=line.again >= self._alone)
-        pause = asked
-        if not asked or line.again:
-            pause = max(asked, self._own_pause(line.again))
-            line.rate.probing = True
-        line.again += 1
-        if not crowd and line.again <= 1:  # else the rate is so low that it explains nothing
-            line.rate.refused(now)
+        pause = min(retry_after or 0.0, self._facts["max_retry_after_seconds"])
+        if news:
+            crowd = lane == "submit" and self._gate.refused(now, alone=line.again >= self._alone)
+            if not pause or line.again:
+                pause = max(pause, self._own_pause(line.again))
+                line.rate.probing = True
+            line.again += 1
+            if not crowd and line.again == 1:  # else nothing was accepted since the last pause
+                self._too_fast(now, line)
         self._pause(now, pause, "the API asked to slow down")
 
     def broke(self, lane: Lane, retry_after: float | None = None) -> None:
@@ -159,14 +158,36 @@ class Pace:
         now, line = self._clock.monotonic(), self._lines[lane]
         news = line.rate.back()
         line.broken += news
-        asked = min(retry_after or 0.0, self._facts["max_retry_after_seconds"])
-        if asked:
-            self._pause(now, asked, "the API is in trouble and asked to wait")
+        pause = min(retry_after or 0.0, self._facts["max_retry_after_seconds"])
         row: int = self._facts["broken_in_a_row"]
         if news and line.broken >= row:
             line.rate.slacken(now)
             line.rate.probing = True
-            self._pause(now, self._own_pause(line.broken - row), "the API does not answer well")
+            pause = max(pause, self._own_pause(line.broken - row))
+        self._pause(now, pause, "the API does not answer well")
+
+    def _too_fast(self, now: float, line: _Line) -> None:
+        """Slow the lane that was refused; let no other one that may share its limit climb."""
+        line.rate.refused(now)
+        for other in self._lines.values():
+            if other is not line:
+                other.rate.freeze(now)
+        self._together = self._going(now)
+
+    def _going(self, now: float) -> float:
+        return sum(line.rate.going(now) for line in self._lines.values() if line.rate.limit)
+
+    def _slack(self, now: float) -> bool:
+        """Whether lanes that seem to share a limit use clearly less of it together than they did.
+
+        Then one may have what another does not need. Asked at every answer, found out now and
+        then.
+        """
+        if now >= self._slack_at:
+            self._slack_at = now + _GLANCE
+            sharing = sum(line.rate.limit > 0 for line in self._lines.values()) > 1
+            self._slack_found = sharing and self._going(now) < self._together * 0.85
+        return self._slack_found
 
     def _own_pause(self, times: int) -> float:
         first: float = self._facts["pause_seconds"]
@@ -175,10 +196,10 @@ class Pace:
     def _pause(self, now: float, seconds: float, reason: str) -> None:
         """Let nobody go for `seconds`. Told once, when it begins and is long."""
         until = now + seconds
-        for line in self._lines.values():
-            line.rate.pause(now, until)
         if until <= self.paused_until:
             return
+        for line in self._lines.values():
+            line.rate.pause(now, until)
         fresh = self.paused_until <= now
         self.paused_until = until
         if fresh and seconds > self._facts["announce_seconds"]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from pipeline.api import Phase
 from pipeline.errors import ApiError, RateLimited, Unreachable, Unsure
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Patient:
         self._backoff = backoff
         self._brake = brake
         self._clock = clock
+        self._running: set[str] = set()
         self.last_answer = clock.monotonic()
 
     async def submit(self, body: bytes, key: str) -> Accepted:
@@ -49,12 +51,17 @@ class Patient:
                 accepted = await self._once("submit", lambda: self._api.submit(body, key))
             except RateLimited:
                 continue
+            self._running.add(accepted.task_id)
             self._pace.started()
             return accepted
 
     async def look(self, task_id: str) -> Task:
         """Ask for a task's state; what heals is tried again."""
-        return await self._again("look", lambda: self._api.look(task_id))
+        task = await self._again("look", lambda: self._api.look(task_id))
+        if task.phase is not Phase.RUNNING and task_id in self._running:
+            self._running.discard(task_id)
+            self._pace.finished()
+        return task
 
     async def upload(self, path: Path, media_type: str) -> Uploaded:
         """Send a reference image; what heals is tried again."""
@@ -76,10 +83,6 @@ class Patient:
         except ApiError as error:
             self._failed("fetch", began, error)
             raise
-
-    def finished(self) -> None:
-        """A task has ended: another one may take its place."""
-        self._pace.finished()
 
     async def close(self) -> None:
         """Let go of every connection."""

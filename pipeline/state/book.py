@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from pipeline.errors import StateError
 from pipeline.lifecycle import RUNNING, Status, Step
 from pipeline.model import Failure, Totals
 from pipeline.state import rows
 from pipeline.state.migrations import MIGRATIONS, migrate
-from pipeline.state.store import check_version, replay, translated
+from pipeline.state.store import check_size, check_version, replay, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,6 +29,8 @@ _SPENT = (
     " THEN estimate ELSE 0 END)"
 )
 _PAGE = 500
+_LAST = 2**62
+"""Comes after every image index."""
 
 
 class Book:
@@ -77,13 +80,16 @@ class Book:
 
     def _read_ahead(self) -> None:
         page = self._page(*self._after, _PAGE)
+        whole = page
         if len(page) == _PAGE:
             last = page[-1].entry_id
-            page = [one for one in page if one.entry_id != last] or page
-        for one in page:
+            whole = [one for one in page if one.entry_id != last]
+        for one in whole:
             self._ahead.setdefault(one.entry_id, []).append(one)
-        if page:
-            self._after = (page[-1].position, page[-1].image_index)
+        if whole:
+            self._after = (whole[-1].position, whole[-1].image_index)
+        elif page:  # an entry larger than a page: it is asked for by itself
+            self._after = (page[-1].position, _LAST)
 
     def _page(self, position: int, image_index: int, limit: int) -> list[Record]:
         return self._records(
@@ -242,13 +248,22 @@ class Book:
         with translated(self.path):
             said = [row[0] for row in self._db.execute("PRAGMA integrity_check")]
             wrong = [line for line in said if line != "ok"]
-            told = replay(self._db)
-            now = dict(self._db.execute("SELECT number, status FROM jobs"))
-        return wrong + [
-            f"job {number} is {status}, but its history says {told.get(number, {}).get('status')}"
-            for number, status in now.items()
-            if told.get(number, {}).get("status") != status
-        ]
+            try:
+                told = replay(self._db)
+            except StateError as error:
+                return [*wrong, error.summary]
+            return wrong + list(self._untold(told))
+
+    def _untold(self, told: dict[int, dict[str, Any]]) -> Iterator[str]:
+        """Say where a job is not what its history made it, in any column the history tells."""
+        for row in self._db.execute(f"SELECT {rows.SELECT} FROM jobs AS j ORDER BY number"):
+            now = dict(zip(rows.COLUMNS, row, strict=True))
+            for name, value in told.get(now["number"], {"status": None}).items():
+                if now[name] != value:
+                    yield (
+                        f"job {now['number']}: {name} is {now[name]!r},"
+                        f" but its history says {value!r}"
+                    )
 
     def history(self, number: int) -> list[tuple[float, str, str]]:
         """Return what happened to a job: seconds since 1970, the step, its details as JSON."""
@@ -259,7 +274,8 @@ class Book:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    if path.is_file() and path.stat().st_size > 0:
+    if path.is_file():
+        check_size(path)
         where = f"file:{quote(str(path))}?mode=ro"
         db = sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False)
         try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import DiskError, StateError
 from pipeline.lifecycle import Status, Step, after
 from pipeline.model import Action
+from pipeline.money import NOTHING, Money
 from pipeline.state import rows
 from pipeline.state.migrations import APPLICATION_ID, MIGRATIONS, migrate
 
@@ -56,7 +57,10 @@ class Store:
         self._witness = witness
         with translated(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            if not path.exists():
+                _make(path)
+            check_size(path)
+            os.close(os.open(path, os.O_RDWR))
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare()
@@ -71,9 +75,6 @@ class Store:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA busy_timeout = 10000")
         migrate(self._db)
-        self._db.execute(
-            "INSERT OR IGNORE INTO facts (name, value) VALUES ('id', ?)", (secrets.token_hex(8),)
-        )
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it."""
@@ -162,7 +163,7 @@ class Store:
         if job is None:
             self.note(record, at, "remove", active=0)
             return record.number
-        self._refresh(item, job, record, at)
+        self._refresh(job, record, at)
         if selected and item.action is Action.FETCH:
             self.step(change(record, Step.MISS, at))
         elif selected and item.action is Action.RETRY:
@@ -181,15 +182,17 @@ class Store:
         self._remember(number, at, Step.ADD, {})
         return number
 
-    def _refresh(self, item: Item, job: Job, record: Record, at: float) -> None:
+    def _refresh(self, job: Job, record: Record, at: float) -> None:
         """Bring what the spec says of a known job up to date, where it says something else."""
         if _same(job, record):
             return
         cells = rows.asked(job)
         self._set(record.number, {**cells, "active": 1})
-        if item.action in (Action.RENAMED, Action.RESTORED):
+        known = (record.entry_id, record.image_index, record.active)
+        if known != (job.entry_id, job.image_index, True):
             told = {"entry_id": job.entry_id, "image_index": job.image_index, "active": 1}
-            self._remember(record.number, at, item.action, told)
+            what = Action.RENAMED if record.active else Action.RESTORED
+            self._remember(record.number, at, what, told)
 
     # ── small tables ────────────────────────────────────────────────────────────────────────
 
@@ -243,7 +246,13 @@ class Store:
 
 
 def fresh_attempt(record: Record, at: float, *, by_itself: bool = False) -> Change:
-    """Start a stopped job again with a new key; what it cost so far stays counted."""
+    """Start a stopped job again with a new key; what it cost so far stays counted.
+
+    An expired job was paid: while nobody told its cost, that is its estimate.
+    """
+    paid = record.cost
+    if paid is None:
+        paid = record.estimate if record.status is Status.EXPIRED else NOTHING
     return change(
         record,
         Step.RETRY,
@@ -255,7 +264,7 @@ def fresh_attempt(record: Record, at: float, *, by_itself: bool = False) -> Chan
         account="",
         task_id="",
         cost=None,
-        sunk=record.sunk + (record.cost or 0),
+        sunk=Money(record.sunk + paid),
         error_type="",
         error_message="",
         intended_at=0.0,
@@ -278,6 +287,33 @@ def _same(job: Job, record: Record) -> bool:
         and job.references_as == record.references_as
         and job.webhook == record.webhook
     )
+
+
+def _make(path: Path) -> None:
+    """Make a new state file, whole from its first moment: an empty one means that one was lost."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():  # of a file that was moved away; it must not be read into the new one
+        log.replace(path.with_name(f"{log.name}.kept"))
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    db = sqlite3.connect(new, isolation_level=None)
+    try:
+        migrate(db)
+        db.execute("INSERT INTO facts (name, value) VALUES ('id', ?)", (secrets.token_hex(8),))
+    finally:
+        db.close()
+    new.replace(path)
+
+
+def check_size(path: Path) -> None:
+    """Raise `StateError` for a file with nothing in it, which SQLite would take for a new one."""
+    if path.is_file() and path.stat().st_size == 0:
+        raise StateError(
+            f"the state file {path} is empty",
+            why="It knew what was paid for; a run without it would pay for everything again.",
+            fix="Restore it from a copy, or delete it to start anew (and pay anew).",
+        )
 
 
 def check_version(db: sqlite3.Connection, path: Path) -> None:

@@ -18,24 +18,12 @@ from pipeline.brake import Brake
 from pipeline.client import Client
 from pipeline.commands.staging import move
 from pipeline.download import Shelf
-from pipeline.engine import Orders, Parts, drive
+from pipeline.engine import Bell, Orders, Parts, drive
 from pipeline.lifecycle import Status
 from pipeline.model import Action, Entry, Job, Reference
 from pipeline.plan import Choice, Comparison, select
 from pipeline.problem import Place
-
-
-class Looks:
-    def first(self, model): return 0.0
-    def next(self, model, elapsed, task): return 1.0
-    def learn(self, model, seconds): pass
-
-class Patient:
-    def __init__(self, api, brake, clock, dice, emit):
-        self.api=api; self.last_answer=clock.monotonic(); self.clock=clock
-    def __getattr__(self, name):
-        self.last_answer=self.clock.monotonic()
-        return getattr(self.api,name)
+from pipeline.retry import Backoff, Looks, Pace, Patient
 from pipeline.state import Book, Store
 
 if TYPE_CHECKING:
@@ -222,7 +210,11 @@ class Rig:
             shelf.sweep()
             book = Book(self.state)
             patient = Patient(
-                Fused(client, fuse), brake=brake, clock=self.clock, dice=self.dice, emit=self.tell
+                Fused(client, fuse),
+                pace=Pace(clock=self.clock, brake=brake, listener=self.tell),
+                backoff=Backoff(self.dice),
+                brake=brake,
+                clock=self.clock,
             )
             parts = Parts(
                 api=patient,
@@ -236,7 +228,7 @@ class Rig:
                 delays=lambda tries: 0.1 * tries,
                 quiet_for=lambda: self.clock.monotonic() - patient.last_answer,
                 dress=lambda record, index: (None, b""),
-                webhook=lambda number: "",
+                bell=Bell(),
             )
             orders = Orders(
                 host=self.host or "test",
