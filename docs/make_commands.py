@@ -1,6 +1,6 @@
 """Writes the tables of docs/commands.md, from the command line's own list of its options.
 
-Run it after a change of `pipeline/cli.py`:
+Run it after a change of `pipeline/cli/`:
 
     python docs/make_commands.py
 """

@@ -1,6 +1,5 @@
 """Time, passed in: the system's clock here, a clock of their own in tests."""
 
-import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Protocol

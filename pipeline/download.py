@@ -15,6 +15,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ warnings.filterwarnings("error", category=Picture.DecompressionBombWarning)
 _SPILL = 4 << 20
 """Bytes of one download held in memory before they go to the part file."""
 
+_PNG_END = b"IEND\xaeB`\x82"
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 
 
@@ -61,6 +63,8 @@ def look(data: bytes, *, thorough: bool = False) -> Seen:
                 raise NotAnImage(f"the image claims {seen.width} × {seen.height} pixels")
             if thorough or not _ends_well(seen.format, data):
                 picture.load()
+                if seen.format == "PNG" and _PNG_END not in data:
+                    raise NotAnImage("the image is incomplete: its end is missing")
     except UnidentifiedImageError:
         raise NotAnImage(f"what came is no image: {_glimpse(data)}") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
@@ -74,7 +78,7 @@ def _ends_well(kind: str, data: bytes) -> bool:
     if kind == "JPEG":
         return b"\xff\xd9" in data[-64:]
     if kind == "PNG":
-        return data.endswith(b"IEND\xaeB`\x82")
+        return data.endswith(_PNG_END)
     return len(data) >= int.from_bytes(data[4:8], "little") + 8
 
 
@@ -141,6 +145,19 @@ class Shelf:
         if download.size is not None and download.size > self._limit:
             raise NotAnImage(f"the image is announced with {download.size} bytes, too large")
         part = self._parts / f"{name}.part"
+        try:
+            data, total = await self._drain(download, part)
+            return await loop.run_in_executor(
+                self._pool, self._finish, part, data, total, stem, dress, story
+            )
+        except Exception:
+            with suppress(OSError):  # what went wrong is said already
+                part.unlink(missing_ok=True)
+            raise
+
+    async def _drain(self, download: Download, part: Path) -> tuple[bytes, int]:
+        """Read all of it; what does not fit in memory is in `part`. Returns the rest, the total."""
+        loop = asyncio.get_running_loop()
         buffer, total = bytearray(), 0
         async for chunk in download.chunks:
             buffer += chunk
@@ -150,9 +167,9 @@ class Shelf:
             if len(buffer) > _SPILL:
                 await loop.run_in_executor(self._pool, self._spill, part, bytes(buffer))
                 buffer.clear()
-        return await loop.run_in_executor(
-            self._pool, self._finish, part, bytes(buffer), total, stem, dress, story
-        )
+        if total < (download.size or 0):
+            raise NotAnImage(f"the image is incomplete: {total} of {download.size} bytes came")
+        return bytes(buffer), total
 
     def _spill(self, part: Path, data: bytes) -> None:
         with disk(part):
@@ -173,11 +190,7 @@ class Shelf:
         if spilled:
             self._spill(part, data)
             data = part.read_bytes()
-        try:
-            seen = look(data, thorough=self._thorough)
-        except NotAnImage:
-            part.unlink(missing_ok=True)
-            raise
+        seen = look(data, thorough=self._thorough)
         if dress is not None:
             data = dress(data)
         file = f"images/{stem}.{EXTENSIONS[seen.format]}"
@@ -185,6 +198,7 @@ class Shelf:
             0, "", file=file, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(),
             width=seen.width, height=seen.height, format=seen.format,
         )  # fmt: skip
+        self._check(stem)
         with disk(self.folder / file):
             self._folder(self._parts)
             part.write_bytes(data)
@@ -192,8 +206,27 @@ class Shelf:
                 self._displace(self.folder / f"images/{stem}.{other}", image.sha256)
             self._publish(part, self.folder / file)
             if self._sidecar and story:
-                (self.folder / file).with_suffix(".json").write_bytes(story)
+                self._tell(part, (self.folder / file).with_suffix(".json"), story)
         return image
+
+    def _tell(self, part: Path, sidecar: Path, story: bytes) -> None:
+        part.write_bytes(story)
+        self._displace(sidecar, hashlib.sha256(story).hexdigest())
+        part.replace(sidecar)
+
+    def _check(self, stem: str) -> None:
+        """Raise `DiskError` for a stem that would lead anywhere but into the images' folder."""
+        parts = stem.split("/")
+        inside = all(part not in ("", ".", "..") for part in parts) and "\0" not in stem
+        if inside and parts[0] != self._kept.name and len(parts) > 1:
+            above = (self._images / stem).parent.resolve()
+            inside = above.is_relative_to(self._images.resolve())
+        if not inside or parts[0] == self._kept.name:
+            raise DiskError(
+                f"the file name {stem!r} leads outside of {self._images}",
+                why="Nothing is written outside of the folder that was named for it.",
+                fix="Mend `output.name` in the spec, or remove the link that stands there.",
+            )
 
     def _folder(self, folder: Path) -> None:
         if folder not in self._folders:
@@ -216,7 +249,12 @@ class Shelf:
         if digest == coming:
             return
         self._folder(self._kept)
-        file.replace(self._kept / f"{digest[:16] or 'unreadable'}{file.suffix}")
+        file.replace(self._kept / (f"{digest[:16]}{file.suffix}" if digest else self._unread(file)))
+
+    def _unread(self, file: Path) -> str:
+        """Return a free name for what has no contents to be named by."""
+        names = (f"unreadable-{number}{file.suffix}" for number in count(1))
+        return next(name for name in names if not os.path.lexists(self._kept / name))
 
     # ── what is there already ───────────────────────────────────────────────────────────────
 
@@ -248,6 +286,7 @@ class Shelf:
         """
         if not image.sha256:
             return None
+        self._check(stem)
         suffix = Path(image.file).suffix
         wanted = f"images/{stem}{suffix}"
         kept = self._kept / f"{image.sha256[:16]}{suffix}"

@@ -38,7 +38,8 @@ _BOOLEANS = {
 _IN_THE_SPEC = {"image_urls": "references"}
 _SHOWN = 60
 _SHORT = 30
-_CLOSE_RATIO = 0.03
+_CLOSE_RATIO = 0.07
+_RATIO = re.compile(r"(\d{1,6})\s*[:xX×/*,;-]\s*(\d{1,6})")
 
 
 def explain(violation: Violation, place: Place, text: str, within: str = "") -> Problem:
@@ -65,12 +66,26 @@ def explain(violation: Violation, place: Place, text: str, within: str = "") -> 
 def meant(word: str, known: Iterable[str]) -> str:
     """Return the one of `known` that `word` is probably meant to be, or `""`.
 
-    Case, separators and equal ratios count as the same: `16x9` and `1920x1080` mean `16:9`.
+    Case and separators count for nothing, and a ratio means the nearest one, when that is near:
+    `16x9`, `1920x1080` and `17:9` mean `16:9`.
     """
     choices = list(known)
     same = [one for one in choices if _letters(one) == _letters(word)]
     near = same or _same_ratio(word, choices)
-    return (near or difflib.get_close_matches(word, choices, n=1, cutoff=0.7) or [""])[0]
+    if not near and not _RATIO.fullmatch(word.strip()):
+        near = difflib.get_close_matches(word, choices, n=1, cutoff=0.7)
+    return near[0] if near else ""
+
+
+def stands_for(key: str, field: str) -> bool:
+    """Say whether an unknown key of an entry is probably meant to be `field`."""
+    known = _properties(schema.document("spec")["$defs"]["entry"])
+    mistaken = next((one for one in known if _is_mistaken(key, one, known)), "")
+    return (mistaken or meant(key, known)) == field
+
+
+def _is_mistaken(key: str, field: str, properties: Mapping[str, Any]) -> bool:
+    return key.lower() in properties.get(field, {}).get("x-mistaken", ())
 
 
 def shown(value: Any) -> str:
@@ -173,9 +188,7 @@ def _unknown(v: Violation) -> _Words:
     key, parent = str(v.path[-1]), v.path[:-1]
     properties = _properties(v.schema)
     known = [one for one in v.expected if not properties.get(one, {}).get("deprecated")]
-    mistaken = [
-        one for one in known if key.lower() in properties.get(one, {}).get("x-mistaken", ())
-    ]
+    mistaken = [one for one in known if _is_mistaken(key, one, properties)]
     near = mistaken[0] if mistaken else ""
     homes = [] if near else [words for where, words in _homes(key) if where != _home(parent)]
     near = near or ("" if homes else meant(key, known))
@@ -326,7 +339,8 @@ def _example(part: Mapping[str, Any]) -> str:
 def _such_as(v: Violation) -> str:
     examples = v.schema.get("examples", ())
     flat = [_plain(one) for one in examples if not isinstance(one, (dict, list))]
-    flat = [one for one in flat if len(one) <= _SHORT]
+    flat = [one for one in flat if len(one) <= _SHORT] or flat[:1]
+    flat = [one for one in flat if len(one) <= _SHOWN]
     return f", such as {_either(f'`{_written(v.path, one)}`' for one in flat[:2])}" if flat else ""
 
 
@@ -335,12 +349,11 @@ def _letters(word: str) -> str:
 
 
 def _same_ratio(word: str, choices: Iterable[str]) -> list[str]:
-    pair = re.compile(r"(\d{1,6})\s*[:xX×/*,;-]\s*(\d{1,6})")
-    asked = pair.fullmatch(word.strip())
+    asked = _RATIO.fullmatch(word.strip())
     if not asked or "0" in (asked[1].strip("0") or "0", asked[2].strip("0") or "0"):
         return []
     ratio = int(asked[1]) / int(asked[2])
-    offered = [(one, found) for one in choices if (found := pair.fullmatch(one))]
+    offered = [(one, found) for one in choices if (found := _RATIO.fullmatch(one))]
     distance = {one: abs(math.log(ratio * int(f[2]) / int(f[1]))) for one, f in offered}
     best = min(distance, key=distance.__getitem__, default="")
     return [best] if best and distance[best] <= _CLOSE_RATIO else []

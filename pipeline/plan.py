@@ -118,7 +118,7 @@ class Comparison:
                 yield Item(Action.REMOVED, "removed from the spec, files kept", None, record)
 
     def _needed(self, job: Job, record: Record | None) -> Item:
-        if record is None:
+        if record is None or record.number in self._claimed:  # it went on under another name
             return Item(Action.NEW, "new", job, None)
         self._replaced.add(record.number)
         return Item(Action.CHANGED, difference(job, record), job, record)

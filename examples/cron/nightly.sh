@@ -1,13 +1,13 @@
 #!/bin/sh
 # Runs one spec from cron and speaks only when somebody should look: cron mails what it prints.
 #
-#   nightly.sh SPEC [options of `banana-batch run`]
+#   nightly.sh SPEC [options of the run]
 #
 # The exit code is that of the run, so that a monitor can read it as well.
 set -u
 
 if [ "$#" -lt 1 ]; then
-    echo "usage: $0 SPEC [options of banana-batch run]" >&2
+    echo "usage: $0 SPEC [options of the run]" >&2
     exit 2
 fi
 spec=$1
@@ -23,7 +23,7 @@ case $code in
     1) echo "$spec: some images could not be made" ;;
     2) echo "$spec: the spec or the command line is wrong; nothing was sent" ;;
     3) echo "$spec: stopped for the key, the balance or the cost limit" ;;
-    127) echo "$spec: banana-batch is not on PATH ($PATH)" ;;
+    127) echo "$spec: this is not on PATH ($PATH): banana-batch" ;;
     *) echo "$spec: ended with exit code $code" ;;
 esac
 case $code in

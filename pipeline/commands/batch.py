@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -110,6 +109,8 @@ def git_commit(path: Path | None) -> str:
     """Return the commit that the spec's repository is at, `""` outside of one."""
     if path is None:
         return ""
+    import subprocess
+
     try:
         said = subprocess.run(
             ["git", "-C", str(path.parent), "rev-parse", "HEAD"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import IO, TYPE_CHECKING
@@ -42,21 +43,33 @@ def plan(world: World, options: PlanOptions) -> int:
     """Tell the plan; returns the exit code. Raises `SpecError` when the spec has errors."""
     opened = batch.opened(world, options.source, sandbox=options.sandbox, output=options.output)
     opened.check()
-    book = Book(opened.state)
-    try:
-        with book.snapshot():
-            _tell(opened, options, book)
-    finally:
-        book.close()
+    with compared(opened, options.choice, verify=options.verify) as (book, items):
+        _tell(opened, options, book, items)
     return Exit.DONE
 
 
-def _tell(opened: Batch, options: PlanOptions, book: Book) -> None:
+@contextmanager
+def compared(
+    opened: Batch, choice: Choice, *, verify: bool
+) -> Iterator[tuple[Book, Iterator[tuple[Item, bool]]]]:
+    """Give the record as of this moment, and what a run would do with each job, as it is asked.
+
+    Errors of the spec's entries are in `opened.problems` once every item was read.
+    """
+    book = Book(opened.state)
+    try:
+        with book.snapshot():
+            shelf = Shelf(opened.folder, thorough=verify)
+            comparison = Comparison(book, choice, shelf.lost)
+            yield book, select(comparison.items(opened.entries()), choice)
+    finally:
+        book.close()
+
+
+def _tell(
+    opened: Batch, options: PlanOptions, book: Book, items: Iterator[tuple[Item, bool]]
+) -> None:
     world = opened.world
-    shelf = Shelf(opened.folder, thorough=options.verify)
-    items = select(
-        Comparison(book, options.choice, shelf.lost).items(opened.entries()), options.choice
-    )
     columns = terminal.columns(world.stdout, world.environ)
     if options.explain is not None:
         told = outline.explain(_of(items, options.explain), columns=columns)

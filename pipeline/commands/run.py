@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline import __version__, spec, terminal
 from pipeline.commands import account, batch, staging
 from pipeline.commands.ending import publish_gallery, publish_manifest, verdict
-from pipeline.commands.listeners import listeners
-from pipeline.commands.session import Session
+from pipeline.commands.listeners import Audience, listeners, view
+from pipeline.commands.session import Session, stop_on_signals
 from pipeline.download import Shelf
 from pipeline.errors import DiskError, Exit, InputError, Trouble
 from pipeline.events import Ended, Noted, Started
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pipeline.commands.batch import Batch
     from pipeline.commands.world import World
     from pipeline.events import Event
-    from pipeline.model import RunSettings
+    from pipeline.model import Failure, RunSettings
     from pipeline.outline import Outline
     from pipeline.state import Store
 
@@ -41,7 +41,10 @@ _WARNINGS = 200
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What `run` was asked for. `settings` holds the flags that beat the spec's `run:`."""
+    """What `run` was asked for. `settings` holds the flags that beat the spec's `run:`.
+
+    `plan` is a file with an approved plan; `digest` seals `choice` the same way, without a file.
+    """
 
     source: str
     choice: Choice = field(default_factory=Choice)
@@ -51,11 +54,26 @@ class RunOptions:
     faults: tuple[str, ...] = ()
     key_file: Path | None = None
     plan: Path | None = None
+    digest: str = ""
     quiet: bool = False
     verbose: bool = False
     progress: bool | None = None
     log_format: str = "text"
     format: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How a run ended, for whoever tells it.
+
+    `cause` is what stopped it early, None when nothing did; `warnings` the last of what was said.
+    """
+
+    ended: Ended
+    failures: tuple[Failure, ...]
+    cause: BaseException | str | None
+    warnings: tuple[str, ...]
+    settings: RunSettings
 
 
 def run(world: World, options: RunOptions) -> int:
@@ -64,25 +82,46 @@ def run(world: World, options: RunOptions) -> int:
     Raises `Trouble` for everything that keeps it from starting.
     """
     opened = batch.opened(world, options.source, sandbox=options.sandbox, output=options.output)
+    audience = Audience(
+        warn=lambda problems: None if options.quiet else batch.tell(world, problems),
+        view=lambda settings, hide: view(opened, options, settings, hide),
+        stops=stop_on_signals,
+    )
+    finish = carry_out(opened, options, audience)
+    _summarise(opened, options, finish)
+    return finish.ended.exit
+
+
+def carry_out(opened: Batch, options: RunOptions, audience: Audience) -> Finish:
+    """Do what `run` does, with the lock held, and return how it ended; prints nothing.
+
+    Raises `Trouble` for everything that keeps it from starting.
+    """
     opened.check()
     settings = spec.run_settings(opened.spec, options.settings)
-    with held(opened.lock, world.clock.now()), staging.store_of(opened) as store:
-        return _Run(opened, options, settings, store).go()
+    with held(opened.lock, opened.world.clock.now()), staging.store_of(opened) as store:
+        return _Run(opened, options, settings, store, audience).go()
 
 
 class _Run:
     """One invocation of `run`, with the lock held and the state file open."""
 
     def __init__(
-        self, opened: Batch, options: RunOptions, settings: RunSettings, store: Store
+        self,
+        opened: Batch,
+        options: RunOptions,
+        settings: RunSettings,
+        store: Store,
+        audience: Audience,
     ) -> None:
         self._batch = opened
         self._world = opened.world
         self._options = options
         self._settings = settings
         self._store = store
+        self._audience = audience
         self._account = _account(opened, options)
-        self._sealed = ""
+        self._sealed = options.digest
         self._warnings: deque[str] = deque(maxlen=_WARNINGS)
         self._choice = self._chosen()
         self._shelf = Shelf(
@@ -103,13 +142,13 @@ class _Run:
             choice = replace(choice, retry=retry)
         return choice
 
-    def go(self) -> int:
-        """Stage, work, and tell how it ended."""
+    def go(self) -> Finish:
+        """Stage, work, and return how it ended."""
         try:
             staged = staging.stage(self._batch, self._store, self._shelf, self._choice, self._allow)
             staging.move(staged.moves, self._store, self._shelf, self._world.clock.now())
             self._shelf.sweep()
-            _warn(self._batch, self._options)
+            self._audience.warn(self._batch.problems)
             return self._work(staged.outline)
         finally:
             self._shelf.close()
@@ -124,11 +163,11 @@ class _Run:
         if outline.tally.todo and self._account is None:
             account.need(None)
 
-    def _work(self, outline: Outline) -> int:
+    def _work(self, outline: Outline) -> Finish:
         world, clock = self._world, self._world.clock
         started, began = clock.now(), clock.monotonic()
         book = Book(self._batch.state)
-        emit = listeners(self._batch, self._options, self._settings, self._account, self._heed)
+        emit = listeners(self._batch, self._settings, self._account, self._audience, self._heed)
         host = (
             self._account.host if self._account else account.host(world.environ, self._batch.home)
         )
@@ -148,6 +187,7 @@ class _Run:
                     self._shelf,
                     self._account,
                     emit,
+                    stops=self._audience.stops,
                     faults=self._options.faults,
                     to_pay=outline.tally.estimate,
                 )
@@ -159,11 +199,11 @@ class _Run:
             code, reason = self._publish(host, code, reason)
             ended = Ended(clock.now(), code, reason, clock.monotonic() - began, after)
             emit(ended)
-            self._summarise(ended, book, cause)
+            failures = tuple(book.failures(statuses=STOPPED))
         finally:
             book.close()
             emit.close()
-        return code
+        return Finish(ended, failures, cause, tuple(self._warnings), self._settings)
 
     def _heed(self, event: Event) -> None:
         """Keep warnings for the summary."""
@@ -185,39 +225,39 @@ class _Run:
             return (code, reason) if code else (error.exit, error.summary)
         return code, reason
 
-    def _summarise(self, ended: Ended, book: Book, cause: BaseException | str | None) -> None:
-        world, options = self._world, self._options
-        failures = book.failures(statuses=STOPPED)
-        fixes = [cause.fix] if isinstance(cause, Trouble) and cause.fix else []
-        hints = [*fixes, *self._warnings]
-        if options.format == "json":
-            told = closing_data(
-                ended,
-                failures,
-                spec=options.source,
-                output=self._batch.folder,
-                warnings=hints,
-                gallery=self._settings.gallery,
-                options=self._batch.words,
-            )
-            world.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
-            return
-        if options.quiet and ended.exit is Exit.DONE:
-            return
-        stream = world.stderr if options.quiet else world.stdout
-        stream.write(
-            closing(
-                ended,
-                failures,
-                spec=options.source,
-                output=self._batch.folder,
-                warnings=hints,
-                columns=terminal.columns(stream, world.environ),
-                color=terminal.colored(stream, world.environ),
-                gallery=self._settings.gallery,
-                options=self._batch.words,
-            )
+
+def _summarise(opened: Batch, options: RunOptions, finish: Finish) -> None:
+    world, ended, cause = opened.world, finish.ended, finish.cause
+    fixes = [cause.fix] if isinstance(cause, Trouble) and cause.fix else []
+    hints = [*fixes, *finish.warnings]
+    if options.format == "json":
+        told = closing_data(
+            ended,
+            finish.failures,
+            spec=options.source,
+            output=opened.folder,
+            warnings=hints,
+            gallery=finish.settings.gallery,
+            options=opened.words,
         )
+        world.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+        return
+    if options.quiet and ended.exit is Exit.DONE:
+        return
+    stream = world.stderr if options.quiet else world.stdout
+    stream.write(
+        closing(
+            ended,
+            finish.failures,
+            spec=options.source,
+            output=opened.folder,
+            warnings=hints,
+            columns=terminal.columns(stream, world.environ),
+            color=terminal.colored(stream, world.environ),
+            gallery=finish.settings.gallery,
+            options=opened.words,
+        )
+    )
 
 
 def _account(opened: Batch, options: RunOptions) -> account.Account | None:
@@ -226,8 +266,3 @@ def _account(opened: Batch, options: RunOptions) -> account.Account | None:
     if options.faults:
         raise InputError("--fault goes with --sandbox: the real API takes no orders")
     return account.find(opened.world.environ, opened.home, options.key_file)
-
-
-def _warn(opened: Batch, options: RunOptions) -> None:
-    if not options.quiet:
-        batch.tell(opened.world, opened.problems)

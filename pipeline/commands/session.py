@@ -18,6 +18,7 @@ from pipeline.commands.dress import dresser
 from pipeline.commands.ending import Interrupted, publish_manifest
 from pipeline.commands.learned import Learned
 from pipeline.commands.refresh import Refresh
+from pipeline.commands.telling import Telling
 from pipeline.engine import Bell, Orders, Parts, drive
 from pipeline.errors import Trouble
 from pipeline.retry import Backoff, Looks, Pace, Patient
@@ -25,7 +26,7 @@ from pipeline.state import Book
 from pipeline.webhook import Doorbell, check_public
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pipeline.api import Api
     from pipeline.commands.batch import Batch
@@ -51,10 +52,14 @@ class Session:
         account: Account,
         emit: Listener,
         *,
+        stops: Callable[[Brake], None],
         faults: Sequence[str],
         to_pay: Money,
     ) -> None:
-        """Prepare; nothing is opened before `work`. `to_pay` is the plan's estimate."""
+        """Prepare; nothing is opened before `work`. `to_pay` is the plan's estimate.
+
+        `stops` is given the brake before anything starts: whoever may stop the run pulls it.
+        """
         self._batch = opened
         self._world = opened.world
         self._settings = settings
@@ -62,13 +67,14 @@ class Session:
         self._shelf = shelf
         self._account = account
         self._emit = emit
+        self._stops = stops
         self._faults = sandbox.faults(faults)
         self._to_pay = to_pay
 
     async def work(self) -> BaseException | str | None:
         """Drive every selected job; returns what stopped the run early, None when nothing did."""
         brake = Brake(self._world.clock)
-        _stop_on_signals(brake)
+        self._stops(brake)
         async with AsyncExitStack() as stack:
             address = self._account
             if self._batch.sandbox:
@@ -131,7 +137,8 @@ class Session:
             rate=settings.rate,
             memory=learned.pace(),
         )
-        patient = Patient(client, pace=pace, backoff=backoff, brake=brake, clock=world.clock)
+        told = Telling(client, world.clock, self._emit)
+        patient = Patient(told, pace=pace, backoff=backoff, brake=brake, clock=world.clock)
         parts = Parts(
             api=patient,
             store=self._store,
@@ -167,7 +174,7 @@ class Session:
             learned.keep(looks, pace)
 
 
-def _stop_on_signals(brake: Brake) -> None:
+def stop_on_signals(brake: Brake) -> None:
     """First signal: stop well. Second one: leave at once; what is on disk is enough."""
     loop = asyncio.get_running_loop()
 

@@ -21,7 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
 
 from pipeline import explain
-from pipeline.entries.fault import Fault
+from pipeline.entries.fault import Fault, too_heavy
 from pipeline.entries.limits import limit
 
 if TYPE_CHECKING:
@@ -236,16 +236,6 @@ class Cage(ImmutableSandboxedEnvironment):
         result = super().call(context, obj, *arguments, **named)
         self.weigh(result)
         return result
-
-
-def too_heavy() -> Fault:
-    """Return the fault of an expression that would take too much memory or time."""
-    return Fault(
-        "template-too-heavy",
-        "a `${{ … }}` here makes too much: a giant text, number or list",
-        why="Expressions are for choosing and joining words; they have a small budget.",
-        fix="Write the text out, or put it into a row file or `vars:`.",
-    )
 
 
 def _tojson(value: Any) -> str:

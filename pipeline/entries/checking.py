@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline import schema
 from pipeline.entries.fault import Fault
 from pipeline.entries.limits import limit
 from pipeline.explain import meant, shown
+from pipeline.model import Model
 from pipeline.schema import Validator, Violation
 
 if TYPE_CHECKING:
@@ -15,12 +18,24 @@ if TYPE_CHECKING:
 
     from pipeline.entries.recipe import Recipe
     from pipeline.entries.scribe import Scribe
-    from pipeline.model import Model, Reference
+    from pipeline.model import Reference
 
 _FIELD_OF = {"image_urls": "references"}
 _PLACEHOLDER = "https://example.com/reference.png"
 """Stands for a reference while a request is checked; the engine puts real addresses in."""
-_UNPREDICTABLE = "auto"
+
+
+_ANY = Model(
+    name="",
+    title="",
+    request={"properties": {}},
+    max_references=sys.maxsize,
+    max_reference_bytes=sys.maxsize,
+    reference_types=tuple(schema.api("upload", "media_types")),
+    suggested_roles={},
+    card={},
+)
+"""Stands for a model that nobody knows."""
 
 
 @dataclass(slots=True)
@@ -40,13 +55,15 @@ class Draft:
 class _Card:
     """What checking needs of a model.
 
-    `has_n` says whether its requests have an `n`, `several` whether that may be more than 1.
+    `has_n` says whether its requests have an `n`, `several` whether that may be more than 1;
+    `unpredictable` are the sizes that leave the ratio to the model.
     """
 
     validator: Validator
     defaults: dict[str, Any]
     has_n: bool
     several: bool
+    unpredictable: tuple[Any, ...]
 
 
 class Checker:
@@ -57,12 +74,19 @@ class Checker:
         self._scribe = scribe
         self._cards: dict[str, _Card] = {}
 
-    def model(self, recipe: Recipe, draft: Draft) -> Model | None:
-        """Return the model an entry names, or None and a problem when there is none such."""
-        name, field = draft.request["model"], recipe.field("model")
+    def model(self, recipe: Recipe, draft: Draft) -> Model:
+        """Return the model an entry names.
+
+        When there is none such, a problem and the model that was probably meant; should none be
+        near, one that allows everything, so that what no model has to do with is still checked.
+        """
+        field = recipe.field("model")
+        name = draft.request.setdefault("model", str(field.value))
         model = self._models.get(name)
-        if model is None and not self._scribe.failed(field):
-            near = meant(name, self._models)
+        if model is not None:
+            return model
+        near = meant(name, self._models) if name else ""
+        if not self._scribe.failed(field):
             question = f"; did you mean {shown(near)}?" if near else ""
             fault = Fault(
                 "unknown-model",
@@ -71,7 +95,8 @@ class Checker:
                 fix="Write one of these, or put a file for it into a `models:` folder.",
             )
             self._scribe.error(fault, field, varies=recipe.varies("model"))
-        return model
+        draft.request["model"] = near
+        return self._models[near] if near else _ANY
 
     def check(self, recipe: Recipe, model: Model, draft: Draft) -> None:
         """Make the draft's request whole with the model's defaults, and report what breaks a rule.
@@ -92,15 +117,16 @@ class Checker:
         if draft.webhook:
             instance["webhook"] = draft.webhook
         if draft.n > limit("images_per_entry"):
+            instance.pop("n", None)
             rule = Violation(("n",), "maximum", limit("images_per_entry"), draft.n, "", {})
             self._scribe.violation(rule, recipe.field("n"), varies=recipe.varies("n"))
-        elif not card.validator.valid(instance):
+        if not card.validator.valid(instance):
             # One word for a value: an empty prompt breaks two rules, and is still just empty.
             broken = {one.path: one for one in reversed(card.validator.violations(instance))}
             for found in reversed(broken.values()):
                 self._limit_broken(recipe, model, found)
-        if draft.request.get("size") == _UNPREDICTABLE:
-            self._warn_of_size(recipe)
+        if draft.request.get("size") in card.unpredictable:
+            self._warn_of_size(recipe, draft.request["size"])
         draft.request.pop("n", None)
         if card.has_n:
             draft.request["n"] = 1 if recipe.split else draft.n
@@ -113,7 +139,11 @@ class Checker:
             }
             most = properties.get("n", {"maximum": 1}).get("maximum")
             self._cards[model.name] = _Card(
-                Validator(model.request), defaults, has_n="n" in properties, several=most != 1
+                Validator(model.request),
+                defaults,
+                has_n="n" in properties,
+                several=most != 1,
+                unpredictable=tuple(properties.get("size", {}).get("x-unpredictable", ())),
             )
         return self._cards[model.name]
 
@@ -134,10 +164,10 @@ class Checker:
         else:
             self._scribe.violation(found, field, varies=recipe.varies(name))
 
-    def _warn_of_size(self, recipe: Recipe) -> None:
+    def _warn_of_size(self, recipe: Recipe, size: Any) -> None:
         fault = Fault(
             "unpredictable-size",
-            "with `size: auto` nobody knows which ratio comes back",
+            f"with `size: {size}` nobody knows which ratio comes back",
             why="The API recommends naming one, so that all images of a batch fit together.",
             fix="Write a ratio, such as `size: 1:1`.",
         )

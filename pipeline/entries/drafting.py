@@ -18,6 +18,7 @@ from pipeline.entries.prompts import prompt_text
 from pipeline.entries.recipe import Part
 from pipeline.entries.references import References
 from pipeline.entries.scribe import Scribe
+from pipeline.entries.template import Templates, Unknown
 from pipeline.explain import shown
 from pipeline.model import Entry, Job
 from pipeline.schema import Violation
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from pipeline.entries.naming import Naming
     from pipeline.entries.recipe import Recipe
     from pipeline.entries.register import Register
-    from pipeline.entries.template import Templates
     from pipeline.model import Model, Reference
 
 _PROMPT_FILES_KEPT = 256
@@ -45,7 +45,7 @@ class Drafter:
         models: Mapping[str, Model],
         templates: Templates,
         names: dict[str, Any],
-        naming: Naming,
+        naming: Naming | None,
         name_field: Field,
         register: Register,
         complaints: Complaints,
@@ -59,8 +59,7 @@ class Drafter:
         self._checker = Checker(models, self._scribe)
         self._references = References()
         self._prompt_file = lru_cache(maxsize=_PROMPT_FILES_KEPT)(prompt_text)
-        self._no_id = templates.unknown(
-            "id",
+        self._no_id = Unknown(
             "`id` has no value here: it is known once the entry's own `id:` is filled in",
             "Give the entry an `id:`. A column of that name is `row['id']`.",
         )
@@ -68,20 +67,20 @@ class Drafter:
     def entry(self, recipe: Recipe, position: int, within: Callable[[], str]) -> Entry | None:
         """Return the entry, or None when it is switched off or something is wrong with it.
 
-        `within` says, when asked, which row or combination this is.
+        `within` says, when asked, which row or combination this is. Whatever is wrong is
+        reported, however much it is; what could only follow from it is not.
         """
-        self._scribe.begin(within)
+        self._scribe.begin(within, recipe.muted)
         self._names["id"] = self._no_id
         before = self._scribe.errors
         if not self._enabled(recipe):
             return None
         draft = self._draft(recipe)
         model = self._checker.model(recipe, draft)
-        if model is None:
-            return None
         draft.references = self._found(recipe, model)
         self._checker.check(recipe, model, draft)
-        if self._scribe.errors > before:
+        if recipe.broken or self._scribe.errors > before:
+            self._reserve(recipe, draft, model)
             return None
         return self._entry(recipe, draft, model, position)
 
@@ -109,7 +108,7 @@ class Drafter:
             self._scribe.violation(
                 Violation(("enabled",), "type", "boolean", word, "", {}), switch.field, varies=True
             )
-        return word == "true"
+        return word != "false"
 
     def _draft(self, recipe: Recipe) -> Draft:
         name = self._id(recipe)
@@ -226,6 +225,27 @@ class Drafter:
 
     # ── jobs ────────────────────────────────────────────────────────────────────────────────
 
+    def _reserve(self, recipe: Recipe, draft: Draft, model: Model) -> None:
+        """Take the id of an entry that has errors, and its files when their names are known."""
+        if not draft.name.strip() or self._scribe.failed(recipe.field("id")):
+            return
+        try:
+            self._register.take_id(draft.name)
+        except Fault as fault:
+            self._scribe.error(fault, recipe.field("id"), varies=recipe.varies("id"))
+            return
+        named = (recipe.field(name) for name in ("model", "size", "n", "tags"))
+        if not any(self._scribe.failed(field) for field in named):
+            self._stems(recipe, draft, draft.name, model)
+        elif self._naming:
+            self._try_naming(self._naming)
+
+    def _try_naming(self, naming: Naming) -> None:
+        try:
+            naming.rehearse()
+        except Fault as fault:
+            self._scribe.error(fault, self._name_field, varies=False)
+
     def _entry(self, recipe: Recipe, draft: Draft, model: Model, position: int) -> Entry | None:
         request = canonical(draft.request)
         identities = [one.identity for one in draft.references]
@@ -233,9 +253,7 @@ class Drafter:
         try:
             name = self._named(draft)
         except Fault as fault:
-            self._scribe.error(
-                fault, recipe.field("id"), varies=recipe.id is None or recipe.id.varies
-            )
+            self._scribe.error(fault, recipe.field("id"), varies=recipe.varies("id"))
             return None
         twin = self._register.note_request(first, name)
         if twin:
@@ -280,6 +298,8 @@ class Drafter:
     def _stems(
         self, recipe: Recipe, draft: Draft, name: str, model: Model
     ) -> tuple[str, ...] | None:
+        if self._naming is None:
+            return None
         indexes = range(1, draft.n + 1)
         size = str(draft.request.get("size", ""))
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ from pipeline.entries.fields import (
     chains,
     gathered,
     listed_environment,
+    torn,
     variables,
+    variables_missing,
 )
 from pipeline.entries.naming import Naming, name_field
 from pipeline.entries.recipe import Recipe, compiled
@@ -46,12 +49,23 @@ def expand(
     """Yield every entry of the spec in its order, those of included files first.
 
     `report` is given everything that is wrong, as it is found; an entry with an error is not
-    yielded and all others are. After very many errors it ends with a problem that says so. Items
-    whose shape is wrong are passed over: `spec` knows of them already. Files are read, never
-    written; memory does not grow with rows but for the hashes of ids, files and requests.
+    yielded and all others are. After very many errors it ends with a problem that says so. Of an
+    item whose shape is wrong, which `spec` has reported, the fields that are right are looked at
+    all the same, and nothing is said that only follows from those that are not. Files are read,
+    never written; memory does not grow with rows but for the hashes of ids, files and requests.
     """
     expansion = _Expansion(spec, environ, today, Complaints(report))
     yield from expansion.entries()
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """An item with its fields: `torn` when some may be missing, `broken` when one is wrong."""
+
+    item: Field
+    fields: dict[str, Field]
+    torn: bool
+    broken: bool
 
 
 class _Expansion:
@@ -66,15 +80,14 @@ class _Expansion:
         self._templates = Templates(self._names)
         self._register = Register()
         self._position = 0
-        self._checked: set[int] = set()
+        self._partial = False
 
     def entries(self) -> Iterator[Entry]:
         try:
             naming = Naming(self._spec)
         except Fault as fault:
-            field = name_field(self._spec)
+            field, naming = name_field(self._spec), None
             self._complaints.error(fault, field.place(), field.line())
-            return
         models = {
             name: model for chain in chains(self._spec) for name, model in chain[0].models.items()
         }
@@ -100,16 +113,18 @@ class _Expansion:
         for number, written in enumerate(items if isinstance(items, list) else ()):
             path = ("entries", number)
             item = Field(written, document, path)
-            if chain[0].sound(path) and (fields := self._fields(chain, item)):
-                yield from self._of_item(item, fields, base, drafter)
+            if isinstance(written, dict):
+                self._partial = variables_missing(chain)
+                yield from self._of_item(self._ordered(chain, item), base, drafter)
             if self._complaints.full:
                 return
 
-    def _fields(self, chain: Chain, item: Field) -> dict[str, Field] | None:
+    def _ordered(self, chain: Chain, item: Field) -> _Order:
         fields = gathered(chain, item)
-        if fields is not None and "model" not in fields:
+        if "model" not in fields:
             fields["model"] = Field(self._spec.model, self._spec.document, ())
-        return fields
+        is_torn = torn(chain, item)
+        return _Order(item, fields, is_torn, is_torn or not chain[0].sound(item.path))
 
     def _base(self, chain: Chain) -> dict[str, Any]:
         """Return the names that hold for every entry of a file; report `vars` that cannot."""
@@ -121,42 +136,55 @@ class _Expansion:
             if fault:
                 place = field.document.place(field.path, key=fault.code == "reserved-name")
                 self._complaints.error(fault, place, field.document.line(place))
-            found[name] = field.value
-        found["env"] = Surroundings(listed_environment(chain), self._environ)
+            if field.sound:
+                found[name] = field.value
+        listed, whole = listed_environment(chain)
+        found["env"] = Surroundings(listed, self._environ, whole=whole)
         found["spec"] = self._spec.name
         found["date"] = self._today
         return found
 
     # ── one item ────────────────────────────────────────────────────────────────────────────
 
-    def _of_item(
-        self, item: Field, fields: dict[str, Field], base: dict[str, Any], drafter: Drafter
-    ) -> Iterator[Entry]:
+    def _of_item(self, order: _Order, base: dict[str, Any], drafter: Drafter) -> Iterator[Entry]:
+        item, fields = order.item, order.fields
         switch = fields.get("enabled")
         if switch is not None and switch.value is False:
             return
-        recipe = compiled(item, fields, self._templates, self._complaints)
+        self._templates.partial = self._partial
         combinations = self._combinations(fields.get("matrix"))
-        found = self._rows(fields.get("from"), base)
-        if recipe is None or combinations is None or found is None:
-            return
-        shown, lines = found
+        shown, lines = self._rows(fields.get("from"), base) or ("", None)
+        blind = combinations is None or lines is None
+        recipe = compiled(
+            item,
+            fields,
+            self._templates,
+            self._complaints,
+            broken=blind or order.broken,
+            torn=order.torn,
+        )
+        # Without its rows or its matrix an item is still looked at once, as far as that goes.
+        self._templates.partial = self._partial or blind
+        combinations, lines = combinations or [{}], lines or [None]
         self._register.open(item, shown)
         number = 0
         for row in lines:
             if isinstance(row, rows.BadRow):
                 self._report_row(row, item, shown)
-            else:
-                for combination in combinations:
-                    number += 1
-                    entry = self._one(recipe, drafter, base, row, combination, number, shown)
-                    if entry is not None:
-                        self._position += 1
-                        yield entry
-                    elif self._complaints.full:
-                        return
-            if self._complaints.full:
-                return
+                if self._complaints.full:
+                    return
+                continue
+            for combination in combinations:
+                number += 1
+                entry = self._one(recipe, drafter, base, row, combination, number, shown)
+                if entry is not None:
+                    self._position += 1
+                    yield entry
+                elif self._complaints.full:
+                    return
+        if not number:
+            self._templates.partial = True
+            self._one(replace(recipe, broken=True), drafter, base, None, {}, 1, shown)
 
     def _one(
         self,
@@ -187,6 +215,8 @@ class _Expansion:
     def _combinations(self, field: Field | None) -> Iterable[dict[str, Any]] | None:
         if field is None:
             return [{}]
+        if not field.sound:
+            return None
         try:
             found = matrix.Matrix(field.value)
             for name in sorted(found.names()):
@@ -211,13 +241,16 @@ class _Expansion:
         """Return the row file's name for messages and its rows; one None without a row file."""
         if field is None:
             return "", [None]
+        if not field.sound:
+            return None
         self._names.clear()
         self._names.update(base)
         try:
             written = self._templates.text(field.value).render()
             return written, rows.read(field.document.folder / written, written)
         except Fault as fault:
-            self._complaints.error(fault, field.place(), field.line())
+            if not fault.silent:
+                self._complaints.error(fault, field.place(), field.line())
             return None
 
     def _report_row(self, row: rows.BadRow, item: Field, shown: str) -> None:

@@ -19,11 +19,16 @@ Chain = tuple["Spec", ...]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One value as written, with the file it stands in and the way to it."""
+    """One value as written, with the file it stands in and the way to it.
+
+    One that is not `sound` has a shape that is wrong, which has been reported: it says where it
+    stands, and its value must not be used.
+    """
 
     value: Any
     document: Document
     path: tuple[str | int, ...]
+    sound: bool = True
 
     def place(self) -> Place:
         """Return where the value stands."""
@@ -52,25 +57,31 @@ def _chains(chain: Chain) -> Iterator[Chain]:
     yield chain
 
 
-def gathered(chain: Chain, item: Field) -> dict[str, Field] | None:
-    """Return all fields of an entry: `defaults` from the inside out, then its own on top.
-
-    None when it would use a default whose shape is wrong; that has been reported already.
-    """
+def gathered(chain: Chain, item: Field) -> dict[str, Field]:
+    """Return all fields of an entry: `defaults` from the inside out, then its own on top."""
     found: dict[str, Field] = {}
     for spec in chain:
-        if "model" in spec.document.data and spec.sound(("model",)):
-            found["model"] = Field(spec.document.data["model"], spec.document, ("model",))
-    unsound = set()
+        if "model" in spec.document.data:
+            found["model"] = _field(spec, ("model",), spec.document.data["model"])
     for spec in chain:
         for name, field in _members(spec, "defaults"):
-            if spec.sound(field.path):
-                _lay(found, name, field)
-            else:
-                unsound.add(name)
-    for name in item.value:
-        _lay(found, name, item.part(name))
-    return None if unsound - item.value.keys() else found
+            _lay(found, name, field)
+    for name, value in item.value.items():
+        _lay(found, name, _field(chain[0], (*item.path, name), value))
+    return found
+
+
+def torn(chain: Chain, item: Field) -> bool:
+    """Say whether fields may be missing from an entry because what should hold them is wrong."""
+    return chain[0].torn(item.path) or any(spec.torn(("defaults",)) for spec in chain)
+
+
+def _field(spec: Spec, path: tuple[str | int, ...], value: Any) -> Field:
+    """Return a field; of a list that holds something wrong, the items that are right."""
+    sound = spec.sound(path)
+    if not sound and isinstance(value, list):
+        value = [one if spec.sound((*path, i)) else None for i, one in enumerate(value)]
+    return Field(value, spec.document, path, sound)
 
 
 def _lay(found: dict[str, Field], name: str, field: Field) -> None:
@@ -86,14 +97,19 @@ def variables(chain: Chain) -> dict[str, Field]:
     return {name: field for spec in chain for name, field in _members(spec, "vars")}
 
 
-def listed_environment(chain: Chain) -> set[str]:
-    """Return the names that templates of a file's entries may read as `env.NAME`."""
-    return {
-        name
-        for spec in chain
-        if spec.sound(("env",))
-        for name in spec.document.data.get("env") or ()
-    }
+def variables_missing(chain: Chain) -> bool:
+    """Say whether names may be unknown because the `vars` that hold them are wrong."""
+    return any(not spec.sound(("vars",)) for spec in chain)
+
+
+def listed_environment(chain: Chain) -> tuple[set[str], bool]:
+    """Return the names that templates of a file's entries may read as `env.NAME`.
+
+    And whether these are all: False when something is wrong with the list.
+    """
+    sound = [spec for spec in chain if spec.sound(("env",))]
+    names = {name for spec in sound for name in spec.document.data.get("env") or ()}
+    return names, len(sound) == len(chain)
 
 
 def _members(spec: Spec, section: str) -> Iterator[tuple[str, Field]]:
@@ -101,4 +117,4 @@ def _members(spec: Spec, section: str) -> Iterator[tuple[str, Field]]:
     members: Mapping[str, Any] = document.data.get(section) or {}
     if isinstance(members, dict):
         for name, value in members.items():
-            yield name, Field(value, document, (section, name))
+            yield name, _field(spec, (section, name), value)

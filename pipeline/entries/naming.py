@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from pipeline import schema
 from pipeline.entries.fault import Fault
 from pipeline.entries.fields import Field
 from pipeline.entries.identity import folded, piece, stem
@@ -23,6 +24,7 @@ class Naming:
     """
 
     def __init__(self, spec: Spec) -> None:
+        self._usual = spec.output.name == schema.defaults("output")["name"]
         self._names: dict[str, Any] = {}
         self._text = Templates(self._names, "Use one of these.").text(spec.output.name)
 
@@ -30,6 +32,10 @@ class Naming:
         self, name: str, indexes: range, model: str, size: str, tags: tuple[str, ...]
     ) -> tuple[str, ...]:
         """Return a stem for each image, `/`-separated. Raises `Fault` for a name that fails."""
+        if self._usual:
+            # What the usual template comes to, for every entry: no need to work it out.
+            safe = piece(name)
+            return tuple(stem(safe if index == 1 else f"{safe}-{index}") for index in indexes)
         names = self._names
         names["id"] = piece(name)
         names["model"] = _common_piece(model)
@@ -47,6 +53,15 @@ class Naming:
                 fix="Put `${{ index }}`, the number of the image, into `output: name:`.",
             )
         return tuple(found)
+
+
+    def rehearse(self) -> None:
+        """Raise the `Fault` that a template raises whatever the names hold."""
+        self.stems("id", range(1, 2), "model", "1:1", ("tag",) * _TAGS)
+
+
+_TAGS = 9
+"""More tags than a file name is made of."""
 
 
 @lru_cache(maxsize=1024)

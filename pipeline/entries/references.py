@@ -22,12 +22,12 @@ from urllib.parse import urlsplit
 from pipeline import explain
 from pipeline.entries.fault import Fault
 from pipeline.entries.limits import limit
-from pipeline.entries.picture import Picture, look
 from pipeline.model import Reference, ReferenceKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pipeline.entries.picture import Picture
     from pipeline.model import Model
 
 _MAGIC = re.compile(r"[*?\[]")
@@ -259,6 +259,9 @@ def _look_at_text(encoded: str) -> Picture | Fault:
 
 
 def _looked(data: bytes) -> Picture | Fault:
+    # Most specs have no local reference, so the library for images is loaded by the first.
+    from pipeline.entries.picture import look
+
     try:
         return look(data)
     except Fault as fault:

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 class Surroundings(Mapping[str, str]):
     """The listed variables by name. Asking for another, or for one that is not set, is a fault."""
 
-    def __init__(self, listed: AbstractSet[str], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, listed: AbstractSet[str], environ: Mapping[str, str], *, whole: bool = True
+    ) -> None:
+        """Let the `listed` names be seen; not `whole` when some could not be read."""
         self._listed = listed
+        self._whole = whole
         self._environ = environ
 
     def __getitem__(self, name: str) -> str:
@@ -26,6 +30,7 @@ class Surroundings(Mapping[str, str]):
                 f"`env.{name}` is not listed in the spec",
                 why="A spec reads only what it lists, so that nobody's secrets end in a prompt.",
                 fix=f"Add it at the top of the spec: `env: [{name}]`.",
+                silent=not self._whole,
             )
         if name not in self._environ:
             raise Fault(

@@ -1,33 +1,28 @@
 """Text with `${{ … }}` in it: compiled once, filled in once for each entry.
 
 What a row or a variable holds is put in as it is and never read as a template. All other braces
-stay as typed. The only importer of Jinja2 in this room, with `cage`.
+stay as typed. Most templates are names and nothing else, and those are filled in here; whatever
+else there is belongs to `expression`, which is loaded when the first of these comes.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Template, meta, nodes
-from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError, UndefinedError
-
-from pipeline import explain
-from pipeline.entries.cage import Cage, too_heavy
-from pipeline.entries.fault import Fault
+from pipeline.entries.fault import Fault, too_heavy
 from pipeline.entries.limits import limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipeline.entries.expression import Expressions
+
 MARK = "${{"
 _NAMES = re.compile(r"\$\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _WORDS = frozenset(("true", "false", "none", "True", "False", "None", "not", "if", "else", "in"))
 """Words of the expression language, which are no names."""
-_TEMPLATES_KEPT = 2048
-_NAMES_SHOWN = 30
 
 
 class Text:
@@ -50,6 +45,16 @@ class Text:
         return self._render()
 
 
+class Unknown:
+    """What a name holds that must not be used now. `hint` and `advice` are told when it is."""
+
+    __slots__ = ("advice", "hint")
+
+    def __init__(self, hint: str, advice: str) -> None:
+        self.hint = hint
+        self.advice = advice
+
+
 class Templates:
     """Compiles texts and keeps them. All of them read `names`, which the caller fills."""
 
@@ -57,9 +62,10 @@ class Templates:
         self, names: dict[str, Any], advice: str = "Add it to `vars:`, or mend it."
     ) -> None:
         self._names = names
-        self._advice = {"": advice}
-        self._cage = Cage()
-        self._kept = lru_cache(maxsize=_TEMPLATES_KEPT)(self._compiled)
+        self._advice = advice
+        self._made: Expressions | None = None
+        self.partial = False
+        """Whether names are missing because what holds them is wrong: then nothing is said."""
 
     def text(self, written: str) -> Text:
         """Compile what the user wrote. Raises `Fault` when it cannot be read as a template."""
@@ -67,25 +73,36 @@ class Templates:
             return Text(sound_text(written))
         parts = _NAMES.split(written)
         if any(MARK in one for one in parts[::2]) or not _WORDS.isdisjoint(parts[1::2]):
-            return self._kept(written)
+            return Text(None, self._expression(sound_text(written)))
         return self._of_names(sound_text(written), parts)
 
-    def unknown(self, name: str, hint: str, advice: str) -> Any:
-        """Return a value for a name that must not be used now; using it says `hint`."""
-        self._advice[hint] = advice
-        return self._cage.undefined(hint, name=name)
+    def _expression(self, written: str) -> Callable[[], str]:
+        if self._made is None:
+            from pipeline.entries.expression import Expressions
+
+            self._made = Expressions(self._names, self._advice)
+        render = self._made.compiled(written)
+
+        def rendered() -> str:
+            try:
+                return sound_text(render())
+            except Fault as fault:
+                # A name that is not known may be one of those that are missing by a mistake.
+                fault.silent = fault.silent or (self.partial and fault.code == "unknown-name")
+                raise
+
+        return rendered
 
     def _of_names(self, written: str, parts: list[str]) -> Text:
         """Return a text with nothing but names in it, which most are: no need to compile those."""
-        cage, names = self._cage, self._names
+        names = self._names
         literals, wanted, longest = parts[::2], parts[1::2], limit("text_characters")
 
         def render() -> str:
-            cage.begin()
             try:
-                values = [cage.text(names[name]) for name in wanted]
-            except (KeyError, UndefinedError):
-                return self._kept(written).render()
+                values = [_plain(names[name]) for name in wanted]
+            except LookupError:
+                return self._expression(written)()
             text = "".join(itertools.chain(*zip(literals, values, strict=False), literals[-1:]))
             if len(text) > longest:
                 raise too_heavy()
@@ -93,79 +110,16 @@ class Templates:
 
         return Text(None, render)
 
-    def _compiled(self, written: str) -> Text:
-        sound_text(written)
-        cage = self._cage
-        cage.begin()
-        try:
-            tree = cage.parse(written)
-            _must_be_sound(tree)
-            template = Template.from_code(cage, cage.compile(tree), {}, None)
-        except TemplateSyntaxError as error:
-            raise Fault(
-                "template-syntax",
-                f"this template cannot be read: {_said(error)}",
-                fix="Between `${{` and `}}` stands one expression, such as `${{ name | lower }}`.",
-            ) from None
-        except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError):
-            raise too_heavy() from None
-        return self._renderer(template, tree)
 
-    def _renderer(self, template: Template, tree: nodes.Template) -> Text:
-        cage, names = self._cage, self._names
-        # One context for all renderings: it reads `names` itself, so nothing is copied.
-        context = template.new_context(names, shared=True)
-        root, longest = template.root_render_func, limit("text_characters")
-
-        def render() -> str:
-            cage.begin()
-            try:
-                text = "".join(root(context))
-            except Fault:
-                raise
-            except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-                raise self._fault(error, tree) from None
-            except (AttributeError, RecursionError, MemoryError) as error:
-                raise self._fault(error, tree) from None
-            if len(text) > longest:
-                raise too_heavy()
-            return sound_text(text)
-
-        return Text(None, render)
-
-    def _fault(self, error: BaseException, tree: nodes.Template) -> Fault:
-        if isinstance(error, UndefinedError):
-            return self._unknown(error, tree)
-        if isinstance(error, SecurityError):
-            return Fault(
-                "template-unsafe",
-                f"a `${{{{ … }}}}` here reaches for {explain.shown(error.message or '')}, which"
-                " templates may not use",
-                why="Expressions see names, items of mappings and lists, and filters.",
-                fix="Use a filter, such as `${{ name | upper }}`.",
-            )
-        if isinstance(error, (RecursionError, MemoryError)):
-            return too_heavy()
-        return Fault(
-            "template-failed",
-            f"a `${{{{ … }}}}` here cannot be worked out: {explain.shown(str(error))[1:-1]}",
-            fix="Mend the expression, or the value that it reads.",
-        )
-
-    def _unknown(self, error: UndefinedError, tree: nodes.Template) -> Fault:
-        missing = sorted(meta.find_undeclared_variables(tree) - self._names.keys())
-        if not missing:
-            hint = error.message or ""
-            return Fault("unknown-name", hint, fix=self._advice.get(hint, "Mend the name."))
-        known = sorted(name for name in self._names if name.isidentifier())
-        near = explain.meant(missing[0], known)
-        question = f"; did you mean {explain.shown(near)}?" if near else ""
-        return Fault(
-            "unknown-name",
-            f"{explain.shown(missing[0])} is no name here{question}",
-            why=f"Known here: {', '.join(known[:_NAMES_SHOWN])}.",
-            fix=f"Write {explain.shown(near)} instead." if near else self._advice[""],
-        )
+def _plain(value: Any) -> str:
+    """Return the text of a plain value. Raises `LookupError` for one that is not so simple."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return str(value)
+    raise LookupError
 
 
 def sound_text(text: str) -> str:
@@ -197,21 +151,3 @@ def holds_template(value: Any) -> bool:
     if isinstance(value, dict):
         return any(holds_template(one) for one in value.values())
     return isinstance(value, list) and any(holds_template(one) for one in value)
-
-
-def _must_be_sound(tree: nodes.Template) -> None:
-    """Raise `Fault` for a template that is too large, or could quietly come to nothing."""
-    if sum(1 for _ in tree.find_all(nodes.Expr)) > limit("template_nodes"):
-        raise too_heavy()
-    if any(one.expr2 is None for one in tree.find_all(nodes.CondExpr)):
-        raise Fault(
-            "template-syntax",
-            "an `if` in a `${{ … }}` here has no `else`",
-            why="Without it the text would be empty when the condition is false.",
-            fix="Say what else to write: `${{ 'red' if warm else 'blue' }}`.",
-        )
-
-
-def _said(error: TemplateSyntaxError) -> str:
-    words = (error.message or "").replace("end of print statement", "}}")
-    return explain.shown(words)[1:-1]

@@ -59,12 +59,7 @@ class Lines:
     def _start(self, event: Started, moment: float) -> None:
         self._tally.start(event, moment)
         self._told_at, self._told = moment, 0
-        tally = self._tally
-        before = f", {tally.already} already there" if tally.already else ""
-        self._write(
-            f"{stamp(event.at)} {event.spec}: {event.todo} of {tally.jobs} jobs to do{before};"
-            f" results in {event.output}"
-        )
+        self._write(beginning(event, self._tally))
 
     def _due(self, moment: float) -> bool:
         quiet = moment - self._told_at
@@ -94,6 +89,15 @@ class Silent:
     def _write(self, text: str) -> None:
         self._stream.write(terminal.encodable(terminal.clean(text), self._stream) + "\n")
         self._stream.flush()
+
+
+def beginning(event: Started, tally: Tally) -> str:
+    """Return one line that says what a run sets out to do; `tally` has been started."""
+    before = f", {tally.already} already there" if tally.already else ""
+    return (
+        f"{stamp(event.at)} {event.spec}: {event.todo} of {tally.jobs} jobs to do{before};"
+        f" results in {event.output}"
+    )
 
 
 def standing(tally: Tally, moment: float) -> str:

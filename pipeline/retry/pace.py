@@ -1,8 +1,8 @@
 """One controller for everybody who sends to one host: who may go, when, and how many.
 
-Each kind of request has a lane with a rate of its own, so that polls cannot starve submits and a
-limit on submits alone does not slow the polls. A refusal, a `Retry-After` or an API that breaks
-pauses all lanes together.
+A limit may hold for submits alone, or for every request. As long as only submits are refused,
+they alone are slowed; once another request is, all go at one rate, in turn by kind, so that polls
+never starve submits. A refusal, a `Retry-After` or an API that breaks pauses everybody.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from pipeline import schema
 from pipeline.events import Waiting
 from pipeline.retry.gate import Gate
-from pipeline.retry.rate import NEAR, Rate
+from pipeline.retry.rate import NEAR, Cap, Rate
 
 if TYPE_CHECKING:
     from pipeline.brake import Brake
@@ -22,35 +22,30 @@ if TYPE_CHECKING:
     from pipeline.events import Listener
 
 Lane = Literal["submit", "look", "upload", "fetch"]
+_LANES: tuple[Lane, ...] = ("submit", "look", "upload", "fetch")
 _GLANCE = 0.25
 """Seconds after which whoever waits looks again: the rate may have grown meanwhile."""
+_UNLIMITED = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What worked with one host and key: where the next run starts.
 
-    `rate` is submits a second and `in_flight` running tasks; 0 for what was never refused.
+    `rate` is requests a second, of submits or, when `shared`, of all kinds together, and
+    `in_flight` running tasks; 0 for what was never refused.
     """
 
     rate: float = 0.0
     in_flight: int = 0
-
-
-class _Line:
-    """One lane: its rate, and the queue before it."""
-
-    def __init__(self, rate: Rate) -> None:
-        self.rate = rate
-        self.lock = asyncio.Lock()
-        self.again = 0
-        self.broken = 0
+    shared: bool = False
 
 
 class Pace:
     """Lets requests go as fast as the API allows, which nobody tells it.
 
-    Whoever sends calls `turn` before, and exactly one of `answered`, `refused`, `broke` after.
+    Whoever sends calls `turn` before, and exactly one of `answered`, `refused`, `broke`,
+    `dropped` after.
     """
 
     def __init__(
@@ -67,52 +62,76 @@ class Pace:
         self._brake = brake
         self._listener = listener
         self._facts = schema.api("pace")
-        memory = memory or Memory()
-        now = clock.monotonic()
-        self._lines: dict[str, _Line] = {
-            "submit": _Line(Rate(now, cap=rate, known=memory.rate)),
-            "look": _Line(Rate(now)),
-            "upload": _Line(Rate(now)),
-            "fetch": _Line(Rate(now)),
-        }
-        self._gate = Gate(memory.in_flight)
-        self._alone: int = self._facts["alone_refusals"]
+        found = memory or Memory()
+        now, start = clock.monotonic(), self._facts["start_per_second"]
+        self._shared = found.shared
+        self._rates = {lane: Rate(now, start=start) for lane in _LANES}
+        if found.rate and not found.shared:
+            self._rates["submit"] = Rate(now, start=start, known=found.rate)
+        known = found.rate if found.shared else 0.0
+        self._all = Rate(now, start=_UNLIMITED, known=known)  # counts along until it rules
+        self._cap = None if rate is None else Cap(rate)
+        self._gate = Gate(found.in_flight)
         self._bell = asyncio.Event()
-        self._together = 0.0
-        self._slack_at = now
-        self._slack_found = False
+        self._queues = {lane: asyncio.Lock() for lane in _LANES}
+        self._heads = asyncio.Lock()
         self.paused_until = now
 
     def memory(self) -> Memory:
         """Return what was found, to be kept for the next run."""
-        limit = int(self._gate.limit) if self._gate.closed else 0
-        return Memory(self._lines["submit"].rate.limit, limit)
+        in_flight = int(self._gate.limit) if self._gate.closed else 0
+        return Memory(self._ruling("submit").limit, in_flight, self._shared)
 
     # ── before a request ────────────────────────────────────────────────────────────────────
 
     async def turn(self, lane: Lane) -> None:
         """Return when the next request of `lane` may go. Raises `Halted` when the run stops."""
-        line = self._lines[lane]
         self._brake.check()
-        if line.lock.locked() or self._wait(line, lane) > 0:
-            async with line.lock:
-                while (wait := self._wait(line, lane)) > 0:
-                    await self._rest(min(wait, _GLANCE), lane)
-        line.rate.go(self._clock.monotonic())
+        queue = self._queues[lane]
+        if queue.locked() or self._heads.locked() or self._wait(lane) > 0:
+            async with queue:
+                await self._come_first(lane)
+        now = self._clock.monotonic()
+        self._rates[lane].go(now)
+        self._all.go(now)
+        if lane == "submit" and self._cap is not None:
+            self._cap.go(now)
 
-    def _wait(self, line: _Line, lane: Lane) -> float:
+    async def _come_first(self, lane: Lane) -> None:
+        """Wait at the head of a lane's queue; where all share one rate, the heads take turns."""
+        while (wait := self._wait(lane)) > 0 and not self._shared:
+            await self._rest(min(wait, _GLANCE), lane)
+        while (wait := self._own_wait(lane)) > 0:
+            await self._rest(min(wait, _GLANCE), lane)
+        if self._shared:
+            async with self._heads:
+                while (wait := self._common_wait(self._all)) > 0:
+                    await self._brake.rest(min(wait, _GLANCE))
+
+    def _wait(self, lane: Lane) -> float:
+        return self._common_wait(self._ruling(lane)) or self._own_wait(lane)
+
+    def _common_wait(self, rate: Rate) -> float:
         now = self._clock.monotonic()
         if now < self.paused_until:
             return self.paused_until - now
-        wait = line.rate.wait(now)
-        if wait > NEAR:
-            return wait
-        if lane == "submit" and self._gate.full(line.rate.in_flight):
+        wait = rate.wait(now)
+        return wait if wait > NEAR else 0.0
+
+    def _own_wait(self, lane: Lane) -> float:
+        """Return how long a submit has to wait for reasons that no other request has."""
+        if lane != "submit":
+            return 0.0
+        now = self._clock.monotonic()
+        if self._gate.full(self._rates["submit"].in_flight):
             return self._gate.patience(now)
-        return 0.0
+        return self._cap.wait(now) if self._cap is not None else 0.0
+
+    def _ruling(self, lane: Lane) -> Rate:
+        return self._all if self._shared else self._rates[lane]
 
     async def _rest(self, seconds: float, lane: Lane) -> None:
-        """Rest, or until a task finishes when that is what a submit waits for."""
+        """Rest, or until a task finishes when that may be what a submit waits for."""
         if lane != "submit" or not self._gate.closed:
             await self._brake.rest(seconds)
             return
@@ -123,71 +142,58 @@ class Pace:
             await asyncio.wait({nap, bell}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             bell.cancel()
-            if not nap.done():
-                nap.cancel()
-        if nap.done() and not nap.cancelled():
+            nap.cancel()
+        if nap.done():
             nap.result()
 
     # ── after it ────────────────────────────────────────────────────────────────────────────
 
     def answered(self, lane: Lane, seconds: float) -> None:
         """The request was answered, well or not, after `seconds`, and not for being too many."""
-        now, line = self._clock.monotonic(), self._lines[lane]
-        news = line.rate.back()
-        if news:
-            line.again = line.broken = 0
-        line.rate.accepted(now, seconds, news=news, slack=self._slack(now))
+        now = self._clock.monotonic()
+        for rate in (self._rates[lane], self._all):
+            rate.accepted(now, seconds, news=rate.back())
 
     def refused(self, lane: Lane, retry_after: float | None) -> None:
         """429: everybody waits `retry_after` seconds, or for as long as seems right."""
-        now, line = self._clock.monotonic(), self._lines[lane]
-        news = line.rate.back()
+        now = self._clock.monotonic()
+        shared, self._shared = self._shared, self._shared or lane != "submit"
+        news = self._back(lane) or shared != self._shared
         pause = min(retry_after or 0.0, self._facts["max_retry_after_seconds"])
         if news:
-            crowd = lane == "submit" and self._gate.refused(now, alone=line.again >= self._alone)
-            if not pause or line.again:
-                pause = max(pause, self._own_pause(line.again))
-                line.rate.probing = True
-            line.again += 1
-            if not crowd and line.again == 1:  # else nothing was accepted since the last pause
-                self._too_fast(now, line)
+            rate = self._ruling(lane)
+            alone = rate.refusals >= self._facts["alone_refusals"]
+            crowd = lane == "submit" and self._gate.refused(now, alone=alone)
+            if not pause or rate.refusals:
+                pause = max(pause, self._own_pause(rate.refusals))
+                rate.probing = True
+            rate.refusals += 1
+            if not crowd and rate.refusals == 1:  # else nothing was accepted since the last pause
+                rate.refused(now)
         self._pause(now, pause, "the API asked to slow down")
 
     def broke(self, lane: Lane, retry_after: float | None = None) -> None:
         """A 5xx, a cut or no connection: after some in a row, everybody waits."""
-        now, line = self._clock.monotonic(), self._lines[lane]
-        news = line.rate.back()
-        line.broken += news
+        now, rate = self._clock.monotonic(), self._ruling(lane)
         pause = min(retry_after or 0.0, self._facts["max_retry_after_seconds"])
         row: int = self._facts["broken_in_a_row"]
-        if news and line.broken >= row:
-            line.rate.slacken(now)
-            line.rate.probing = True
-            pause = max(pause, self._own_pause(line.broken - row))
+        if self._back(lane):
+            rate.breaks += 1
+            if rate.breaks >= row:
+                rate.slacken(now)
+                rate.stale()
+                rate.probing = True
+                pause = max(pause, self._own_pause(rate.breaks - row))
         self._pause(now, pause, "the API does not answer well")
 
-    def _too_fast(self, now: float, line: _Line) -> None:
-        """Slow the lane that was refused; let no other one that may share its limit climb."""
-        line.rate.refused(now)
-        for other in self._lines.values():
-            if other is not line:
-                other.rate.freeze(now)
-        self._together = self._going(now)
+    def dropped(self, lane: Lane) -> None:
+        """The request was given up by ourselves: it tells nothing."""
+        self._back(lane)
 
-    def _going(self, now: float) -> float:
-        return sum(line.rate.going(now) for line in self._lines.values() if line.rate.limit)
-
-    def _slack(self, now: float) -> bool:
-        """Whether lanes that seem to share a limit use clearly less of it together than they did.
-
-        Then one may have what another does not need. Asked at every answer, found out now and
-        then.
-        """
-        if now >= self._slack_at:
-            self._slack_at = now + _GLANCE
-            sharing = sum(line.rate.limit > 0 for line in self._lines.values()) > 1
-            self._slack_found = sharing and self._going(now) < self._together * 0.85
-        return self._slack_found
+    def _back(self, lane: Lane) -> bool:
+        """Count a request that is over; say whether it is news to the rate that rules."""
+        news = {id(rate): rate.back() for rate in (self._rates[lane], self._all)}
+        return news[id(self._ruling(lane))]
 
     def _own_pause(self, times: int) -> float:
         first: float = self._facts["pause_seconds"]
@@ -198,10 +204,10 @@ class Pace:
         until = now + seconds
         if until <= self.paused_until:
             return
-        for line in self._lines.values():
-            line.rate.pause(now, until)
         fresh = self.paused_until <= now
         self.paused_until = until
+        for rate in (*self._rates.values(), self._all):
+            rate.pause(now, until)
         if fresh and seconds > self._facts["announce_seconds"]:
             self._listener(Waiting(self._clock.now(), reason, seconds))
 

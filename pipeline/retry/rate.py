@@ -23,6 +23,7 @@ NEAR = 0.001
 
 _HIGHEST = 1e6
 _LOWEST = 0.01
+_TELLING = 3
 _TICK = 0.05
 _TICKS = 50  # of accepted requests are remembered, longer than the two seconds that are asked for
 
@@ -38,16 +39,16 @@ class Mode(Enum):
 class Rate:
     """The rate of one lane, in requests a second. Times are monotonic seconds, passed in."""
 
-    def __init__(self, now: float, *, cap: float | None = None, known: float = 0.0) -> None:
-        """Start gently, or at `known`, a limit found earlier. Never exceed `cap`."""
+    def __init__(self, now: float, *, start: float, known: float = 0.0) -> None:
+        """Start gently at `start`, or at `known`, a limit found earlier."""
         self._facts = schema.api("pace")
-        self._cap = min(cap or _HIGHEST, _HIGHEST)
-        self._sent: deque[float] | None = None
-        if cap is not None:
-            self._sent = deque(maxlen=max(1, math.floor(cap)))
         self.mode = Mode.SETTLE if known > 0 else Mode.RAMP
-        self.value = min(known or self._facts["start_per_second"], self._cap)
+        self.value = known or start
         self.in_flight = 0
+        self.refusals = 0
+        """Refused in a row, with a pause after each."""
+        self.breaks = 0
+        """Broken in a row."""
         self.probing = False
         """One request at a time, until one is accepted."""
         self._stale = 0
@@ -77,8 +78,6 @@ class Rate:
         if wait > NEAR:
             self._crowded = True
             self._crowded_at = now
-        if self._sent is not None and len(self._sent) == self._sent.maxlen:
-            wait = max(wait, self._sent[0] + len(self._sent) / self._cap - now)
         return wait
 
     def go(self, now: float) -> None:
@@ -86,8 +85,6 @@ class Rate:
         # What a late waker missed is made up for, a little: timers are never early.
         self._slot = max(self._slot, now - self._facts["credit_seconds"]) + 1 / self.value
         self.in_flight += 1
-        if self._sent is not None:
-            self._sent.append(now)
 
     def back(self) -> bool:
         """Count an answer, or none. Return False when it tells of the time before a pause."""
@@ -105,92 +102,93 @@ class Rate:
 
     # ── what came of it ─────────────────────────────────────────────────────────────────────
 
-    def accepted(self, now: float, seconds: float, *, news: bool = True, slack: bool = False) -> None:
+    def accepted(self, now: float, seconds: float, *, news: bool) -> None:
         """Take note of a request that was answered well after `seconds`.
 
-        Goes faster when somebody had to wait, unless it is no news (see `back`). `slack`: other
-        lanes leave unused what they had when this one settled.
+        Goes faster when somebody had to wait, unless it is no news (see `back`).
         """
         self._accepted += 1
         self._count(now - self._paused)
         if not news:
             return
         self.probing = False
+        self.refusals = self.breaks = 0
         self._feel(now, seconds)
         if self._crowded:
             self._crowded = False
-            self.value = min(self._grown(now, slack=slack), self._cap, _HIGHEST)
+            self.value = min(self._grown(now), _HIGHEST)
         self._grown_at = now
 
     def refused(self, now: float) -> None:
         """Go slower after a refusal; what is under way now tells nothing about afterwards."""
         facts = self._facts
+        self.stale()
+        if self._accepted < _TELLING and now - self._refused_at < 1.0:
+            return  # that says nothing about a rate
         active = now - self._refused_at - (self._paused - self._paused_before)
         worked = self._worked(now, active)
         if self.mode is Mode.RAMP:
             self.value, self.mode = worked * facts["ramp_keep"], Mode.SEEK
-        elif active < facts["sure_seconds"]:
-            self.value, self.mode = worked * facts["seek_keep"], Mode.SEEK
         else:
-            keep = facts["seek_keep"] if self.mode is Mode.SEEK else facts["settle_keep"]
-            self.value = worked * keep
-            self._settle(now, self.value)
+            calm = self.mode is Mode.SETTLE and active >= facts["calm_seconds"]
+            value = worked * facts["settle_keep" if calm else "seek_keep"]
+            fell = value < self._gone(now) * facts["fall"]
+            self.value = value
+            self._settle(now, value)
+            if fell:  # the limit itself was cut, and nobody knows to what
+                self.mode = Mode.SEEK
         self.value = max(self.value, _LOWEST)
         self._refused_at = now
         self._paused_before = self._paused
         self._accepted = 0
-        self._stale = self.in_flight
 
     def slacken(self, now: float) -> None:
         """Go slower, because the API gets slow, or breaks."""
         gone = self._gone(now)
         self.value = max(gone * self._facts["slow_keep"], _LOWEST)
         self._settle(now, gone * self._facts["settle_keep"])
-        self._stale = self.in_flight
 
-    def freeze(self, now: float) -> None:
-        """Climb no further for now: another lane was refused, and the limit may be shared."""
-        if self.mode is not Mode.RAMP:
-            self._settle(now, self.value)
+    def stale(self) -> None:
+        """Take what is under way for old news: it left before what is known by now."""
+        self._stale = self.in_flight
 
     @property
     def limit(self) -> float:
         """The rate that the API was found to allow, 0 while it never said no."""
         return 0.0 if self.mode is Mode.RAMP else self.value
 
-    def going(self, now: float) -> float:
-        """Return the requests a second that were accepted in the last two seconds of going."""
-        since = now - self._paused - 2.0
-        return sum(number for stamp, number in self._recent if stamp > since) / 2.0
-
     # ── how ─────────────────────────────────────────────────────────────────────────────────
 
     def _worked(self, now: float, active: float) -> float:
         """Return the rate that worked until now, `active` seconds of going after a refusal."""
-        gone = self._gone(now)
-        if active >= 2.0 and self.mode is not Mode.RAMP:
-            return min(self.going(now), gone)
-        if active >= 1.0:
-            since = now - self._paused - 1.0
-            return min(sum(number for stamp, number in self._recent if stamp > since), gone)
-        # In less than a second nothing shows: a second's quota may be used up at once.
         if self.mode is Mode.RAMP:
-            return min(self._accepted, gone)
+            return self._lately(now, 1.0)
+        gone = self._gone(now)
+        if active >= 2.0:
+            return min(self._lately(now, 2.0), gone)
+        if active >= 1.0:
+            return min(self._lately(now, 1.0), gone)
+        # In less than a second nothing shows: a second's quota may be used up at once.
         overall = self._accepted / max(now - self._refused_at, 0.001)
         return min(max(self._accepted, overall, gone * self._facts["most_at_once"]), gone)
+
+    def _lately(self, now: float, seconds: float) -> float:
+        """Return the requests a second that were accepted in the last `seconds` of going."""
+        since = now - self._paused - seconds
+        return sum(number for stamp, number in self._recent if stamp > since) / seconds
 
     def _gone(self, now: float) -> float:
         """Return the rate gone at: less than allowed when there was less to send."""
         if now - self._crowded_at < max(1.0, 2 / self.value):
             return self.value
-        return max(min(self.value, self.going(now)), _LOWEST)
+        return max(min(self.value, self._lately(now, 2.0)), _LOWEST)
 
     def _settle(self, now: float, top: float) -> None:
         self.mode = Mode.SETTLE
         self._top = top
         self._settled_at = now
 
-    def _grown(self, now: float, *, slack: bool) -> float:
+    def _grown(self, now: float) -> float:
         facts, passed = self._facts, max(now - self._grown_at, 0.0)
         if self.mode is Mode.RAMP:
             doubling = min(
@@ -199,7 +197,7 @@ class Rate:
             )
             return self.value * 2.0 ** min(passed / doubling, 1.0)
         passed = min(passed, 1.0)
-        if self.mode is Mode.SEEK or slack:
+        if self.mode is Mode.SEEK:
             return self.value * math.exp(facts["seek_growth"] * passed)
         if self.value < self._top:
             return min(self.value * math.exp(facts["settle_growth"] * passed), self._top)
@@ -229,3 +227,22 @@ class Rate:
             self._recent.append((last, number + 1))
         else:
             self._recent.append((stamp, 1))
+
+
+class Cap:
+    """A rate that is never exceeded: no more than so many in any span of time."""
+
+    def __init__(self, rate: float) -> None:
+        """Allow `rate` a second: as many whole requests as fit a second, or one in longer."""
+        number = max(1, math.floor(rate))
+        self._sent: deque[float] = deque(maxlen=number)
+        self._span = number / rate
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until one more may go, 0 or less when it may go now."""
+        full = len(self._sent) == self._sent.maxlen
+        return self._sent[0] + self._span - now if full else 0.0
+
+    def go(self, now: float) -> None:
+        """Count a request that leaves now."""
+        self._sent.append(now)

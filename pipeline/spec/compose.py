@@ -238,6 +238,9 @@ class Composer:
                 message = f"there is no `&{shown(name)[1:-1]}` before this `*`{question}"
                 fix = "Name an anchor that stands above, or put the text in quotes."
                 self._wrong("unknown-alias", message, mark, fix=fix)
+            if self._stack and self._stack[-1].key is _MERGE:
+                self._stack[-1].key = _NONE
+                return
         if len(self._stack) + part.height > self._depth:
             message = f"aliases nest lists and mappings more than {self._depth} deep"
             self._stop("too-deep", message, mark)

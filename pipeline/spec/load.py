@@ -43,10 +43,19 @@ class Spec:
     problems: tuple[Problem, ...]
     faults: frozenset[shape.Path] = field(default=frozenset(), repr=False)
     """Every path of this file at which, or below which, something is wrong."""
+    wrong: frozenset[shape.Path] = field(default=frozenset(), repr=False)
+    """Every path of this file at which something is wrong."""
 
     def sound(self, path: tuple[str | int, ...]) -> bool:
         """Say whether nothing is wrong with the shape of this file at `path` or below it."""
         return tuple(path) not in self.faults
+
+    def torn(self, path: tuple[str | int, ...]) -> bool:
+        """Say whether something is wrong with the value at `path` as a whole.
+
+        Then parts of it may be missing that the user believes to be there.
+        """
+        return tuple(path) in self.wrong
 
 
 def load(
@@ -121,6 +130,7 @@ class _Loader:
             includes=includes,
             problems=_distinct([*own, *nested]),
             faults=faults,
+            wrong=frozenset(at for at, problem in wrong if _is_error(problem)),
         )
 
     def _models(self, document: Document, wrong: _Wrong) -> Mapping[str, Model]:
@@ -231,9 +241,13 @@ def _faults(wrong: _Wrong) -> frozenset[shape.Path]:
     return frozenset(
         path[:length]
         for path, problem in wrong
-        if problem is None or problem.severity is Severity.ERROR
+        if _is_error(problem)
         for length in range(len(path) + 1)
     )
+
+
+def _is_error(problem: Problem | None) -> bool:
+    return problem is None or problem.severity is Severity.ERROR
 
 
 def _distinct(problems: list[Problem]) -> tuple[Problem, ...]:

@@ -46,6 +46,8 @@ def check(
             continue
         told += 1
         if told > limit("explained_items"):
+            for key in entry if isinstance(entry, dict) else ():
+                yield ("entries", index, key), None
             yield ("entries", index), None
         else:
             yield from _told(document, item, entries[index], ("entries", index))

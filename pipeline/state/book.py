@@ -36,9 +36,13 @@ _LAST = 2**62
 class Book:
     """Reads one state file. A file that is not there yet reads as an empty one."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file at `path`. Raises `StateError` for a damaged, foreign or newer one."""
+    def __init__(self, path: Path, *, page: int = _PAGE) -> None:
+        """Open the file at `path`, to be read in pages of so many jobs.
+
+        Raises `StateError` for a damaged, foreign or newer one.
+        """
         self.path = path
+        self._rows = page
         self._ahead: dict[str, list[Record]] = {}
         self._after = (-1, 0)
         with translated(path):
@@ -71,7 +75,7 @@ class Book:
 
         Cheap when entries are asked for in the order of the last run: it reads ahead.
         """
-        if entry_id not in self._ahead and len(self._ahead) < _PAGE:
+        if entry_id not in self._ahead and len(self._ahead) < self._rows:
             self._read_ahead()
         found = self._ahead.pop(entry_id, None)
         if found is None:
@@ -79,9 +83,9 @@ class Book:
         return found
 
     def _read_ahead(self) -> None:
-        page = self._page(*self._after, _PAGE)
+        page = self._page(*self._after, self._rows)
         whole = page
-        if len(page) == _PAGE:
+        if len(page) == self._rows:
             last = page[-1].entry_id
             whole = [one for one in page if one.entry_id != last]
         for one in whole:
@@ -117,7 +121,7 @@ class Book:
             cursor = self._db.execute(
                 f"SELECT {rows.SELECT} FROM jobs AS j WHERE active ORDER BY position, image_index"
             )
-            while page := cursor.fetchmany(_PAGE):
+            while page := cursor.fetchmany(self._rows):
                 yield from (rows.record(row) for row in page)
 
     def totals(self, *, selected: bool = False) -> Totals:
@@ -186,7 +190,7 @@ class Book:
             " ORDER BY position, image_index, number LIMIT ?",
             status,
             *last,
-            _PAGE,
+            self._rows,
         ):
             yield from page
             last = (page[-1].position, page[-1].image_index, page[-1].number)

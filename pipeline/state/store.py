@@ -299,6 +299,7 @@ def _make(path: Path) -> None:
     os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     db = sqlite3.connect(new, isolation_level=None)
     try:
+        db.execute("PRAGMA journal_mode = MEMORY")  # what dies half-made is made anew
         migrate(db)
         db.execute("INSERT INTO facts (name, value) VALUES ('id', ?)", (secrets.token_hex(8),))
     finally:

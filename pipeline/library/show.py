@@ -1,0 +1,65 @@
+"""An outcome as a notebook shows it: a line, and the first images as small pictures.
+
+The pictures are inside the HTML, so that they are seen wherever the notebook lives.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from html import escape
+from io import BytesIO
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from pipeline.library.results import images
+from pipeline.lifecycle import Status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.library.results import ImageFile, Outcome
+
+_SHOWN = 24
+"""Images shown; the gallery has them all."""
+_BOX = (240, 180)
+
+
+def html(outcome: Outcome) -> str:
+    """Return the outcome as HTML without scripts or anything from elsewhere."""
+    done = outcome.counts.get(Status.DOWNLOADED, 0)
+    jobs = sum(outcome.counts.values())
+    said = outcome.reason or "everything asked for is there"
+    head = f"{done} of {jobs} jobs, ${outcome.spent} spent: {said}"
+    tiles = "".join(map(_tile, islice(images(outcome.folder), _SHOWN)))
+    more = "" if done <= _SHOWN else f"<p>The first {_SHOWN} images; the gallery has them all.</p>"
+    return (
+        f"<p>{escape(head)}</p>"
+        f'<div style="display:flex;flex-wrap:wrap;gap:12px;align-items:end">{tiles}</div>{more}'
+    )
+
+
+def _tile(image: ImageFile) -> str:
+    small = _small(image.path)
+    if not small:
+        return ""
+    name = image.entry_id + (f" #{image.image_index}" if image.image_index > 1 else "")
+    return (
+        f'<figure style="margin:0;max-width:{_BOX[0]}px"><img alt="{escape(image.prompt)}"'
+        f' title="{escape(image.prompt)}" src="data:image/webp;base64,{small}">'
+        f"<figcaption>{escape(name)}</figcaption></figure>"
+    )
+
+
+def _small(path: Path) -> str:
+    """Return a small WebP as base64, `""` for a file that is gone or damaged by now."""
+    try:
+        with Image.open(path) as picture:
+            small = picture.convert("RGBA" if "A" in picture.getbands() else "RGB")
+    except (OSError, ValueError, SyntaxError):
+        return ""
+    small.thumbnail(_BOX)
+    out = BytesIO()
+    small.save(out, "WEBP", quality=75)
+    return b64encode(out.getvalue()).decode("ascii")
