@@ -48,4 +48,6 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds`."""
+        import asyncio  # here, because most commands never wait and it is slow to load
+
         await asyncio.sleep(seconds)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-NAMESPACE = "https://banana-batch.dev/ns/1.0/"
+NAMESPACE = "urn:banana-batch:ns:1:"
 _PREFIX = "banana-batch:"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 

@@ -13,6 +13,7 @@ from pipeline.entries.template import Templates
 from pipeline.explain import shown
 
 if TYPE_CHECKING:
+    from pipeline.entries.template import Text
     from pipeline.spec import Spec
 
 
@@ -24,16 +25,17 @@ class Naming:
     """
 
     def __init__(self, spec: Spec) -> None:
-        self._usual = spec.output.name == schema.defaults("output")["name"]
         self._names: dict[str, Any] = {}
-        self._text = Templates(self._names, "Use one of these.").text(spec.output.name)
+        self._text: Text | None = None
+        if spec.output.name != schema.defaults("output")["name"]:
+            self._text = Templates(self._names, "Use one of these.").text(spec.output.name)
 
     def stems(
         self, name: str, indexes: range, model: str, size: str, tags: tuple[str, ...]
     ) -> tuple[str, ...]:
         """Return a stem for each image, `/`-separated. Raises `Fault` for a name that fails."""
-        if self._usual:
-            # What the usual template comes to, for every entry: no need to work it out.
+        if self._text is None:
+            # What the usual template comes to: nobody needs a template engine for that.
             safe = piece(name)
             return tuple(stem(safe if index == 1 else f"{safe}-{index}") for index in indexes)
         names = self._names

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 VERSION = 1
 """The version of the document's shape. It grows when a reader would have to change."""
 
-_SCHEMA = "https://banana-batch.dev/schemas/manifest.schema.json"
+_SCHEMA = "urn:banana-batch:manifest:1"
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
