@@ -52,9 +52,8 @@ def run(
         said = out.read()
         if process.returncode:
             err.seek(0)
-            raise RuntimeError(
-                f"{' '.join(command)} ended with {process.returncode}:\n{said[-2000:]}{err.read()[-2000:]}"
-            )
+            said += err.read()
+            raise RuntimeError(f"{command} ended with {process.returncode}:\n{said[-4000:]}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024), said
 
 

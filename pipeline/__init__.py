@@ -10,22 +10,7 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:  # the same names as `_HOMES`, for type checkers and editors
-    from pipeline.errors import Exit as Exit
-    from pipeline.errors import SpecError as SpecError
-    from pipeline.errors import Trouble as Trouble
-    from pipeline.library import ImageFile as ImageFile
-    from pipeline.library import Outcome as Outcome
-    from pipeline.library import Plan as Plan
-    from pipeline.library import PlanItem as PlanItem
-    from pipeline.library import Spec as Spec
-    from pipeline.library import load as load
-    from pipeline.library import plan as plan
-    from pipeline.library import run as run
-    from pipeline.library import run_async as run_async
-    from pipeline.lifecycle import Status as Status
+from typing import Any
 
 __version__ = "0.1.0"
 

@@ -38,6 +38,7 @@ _SPILL = 4 << 20
 """Bytes of one download held in memory before they go to the part file."""
 
 _PNG_END = b"IEND\xaeB`\x82"
+_SIDECAR = ".json"
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 
 
@@ -204,15 +205,21 @@ class Shelf:
             part.write_bytes(data)
             for other in EXTENSIONS.values():
                 self._displace(self.folder / f"images/{stem}.{other}", image.sha256)
-            self._publish(part, self.folder / file)
             if self._sidecar and story:
-                self._tell(part, (self.folder / file).with_suffix(".json"), story)
+                self._tell(self._parts / f"{part.name}.json", self.folder / file, story)
+            self._publish(part, self.folder / file)
         return image
 
-    def _tell(self, part: Path, sidecar: Path, story: bytes) -> None:
+    def _tell(self, part: Path, file: Path, story: bytes) -> None:
+        """Write a sidecar before its image: whoever finds the image finds the sidecar too."""
         part.write_bytes(story)
-        self._displace(sidecar, hashlib.sha256(story).hexdigest())
-        part.replace(sidecar)
+        self._bring(part, file.with_suffix(_SIDECAR))
+
+    def _bring(self, sidecar: Path, wanted: Path) -> None:
+        if sidecar.is_file():
+            self._folder(wanted.parent)
+            self._displace(wanted, hash_of(sidecar))
+            sidecar.replace(wanted)
 
     def _check(self, stem: str) -> None:
         """Raise `DiskError` for a stem that would lead anywhere but into the images' folder."""
@@ -249,7 +256,10 @@ class Shelf:
         if digest == coming:
             return
         self._folder(self._kept)
-        file.replace(self._kept / (f"{digest[:16]}{file.suffix}" if digest else self._unread(file)))
+        kept = self._kept / (f"{digest[:16]}{file.suffix}" if digest else self._unread(file))
+        if file.suffix != _SIDECAR:
+            self._bring(file.with_suffix(_SIDECAR), kept.with_suffix(_SIDECAR))
+        file.replace(kept)
 
     def _unread(self, file: Path) -> str:
         """Return a free name for what has no contents to be named by."""
@@ -294,8 +304,10 @@ class Shelf:
             if not self.wrong(file, image) and hash_of(file) == image.sha256:
                 if file != self.folder / wanted:
                     with disk(file):
-                        self._displace(self.folder / wanted, image.sha256)
-                        self._publish(file, self.folder / wanted)
+                        there = self.folder / wanted
+                        self._displace(there, image.sha256)
+                        self._bring(file.with_suffix(_SIDECAR), there.with_suffix(_SIDECAR))
+                        self._publish(file, there)
                 return replace(image, file=wanted)
         return None
 

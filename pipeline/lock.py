@@ -24,24 +24,39 @@ def held(path: Path, now: float) -> Iterator[None]:
     Raises `LockHeld`, naming the holder, when another process has it. The file stays: what
     matters is the lock on it, which the kernel lets go of when the process ends in any way.
     """
+    descriptor = _locked(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise DiskError(
-            f"cannot write {path}: {error.strerror}",
-            fix="Mend the permissions, or choose another folder with --output.",
-        ) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _taken(path) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(_who(now)).encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _locked(path: Path) -> int:
+    """Open and lock the file that stands at `path` once it is locked: another run that ends may
+    remove the one that was opened."""
+    while True:
+        descriptor = _open(path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            raise _taken(path) from None
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise DiskError(
+            f"cannot write {path}: {error.strerror}",
+            fix="Mend the permissions, or choose another folder with --output.",
+        ) from error
 
 
 def holder(path: Path) -> str:

@@ -7,8 +7,10 @@ the exact one explains, only when the answer was no. Both are loaded when first 
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,49 +85,88 @@ def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
 # ── models ──────────────────────────────────────────────────────────────────────────────────
 
 
+MODELS = "BANANA_BATCH_MODELS"
+_SHARED_MODELS = 512
+"""Model files that are kept once read; nobody has so many."""
+
+
 def models(*extra: Path) -> dict[str, Model]:
     """Return every known model by name: those that ship, then those in the `extra` folders.
 
     A later file replaces an earlier one of the same model. Raises `InputError` naming the file
-    that cannot be read or is no model file.
+    that cannot be read or is no model file. A file is read again only when it has changed.
     """
     found: dict[str, Model] = {}
-    for place in (folder() / "models", *extra):
+    shipped = folder() / "models"
+    for place in (shipped, *extra):
         if not place.is_dir():
             raise InputError(
                 f"the models folder {place} does not exist",
                 fix="Mend `models:` in the spec, or BANANA_BATCH_MODELS.",
             )
         for path in sorted(place.glob("*.json")):
-            model = _model(path)
+            model = _model_at(path, trusted=place is shipped)
             found[model.name] = model
     return found
 
 
-def _model(path: Path) -> Model:
+def model_folders(environ: Mapping[str, str], cwd: Path) -> list[Path]:
+    """Return the folders that BANANA_BATCH_MODELS names, separated as in PATH."""
+    named = environ.get(MODELS, "")
+    return [cwd / one for one in named.split(os.pathsep) if one]
+
+
+def model(card: Any) -> Model:
+    """Return the model that a model file describes. Raises `ValueError` saying what is wrong.
+
+    What is wrong is told in one line, with the way to it.
+    """
+    rule = _model_rule()
+    if not rule.valid(card):
+        wrong = rule.violations(card)[0]
+        way = "/".join(str(step) for step in wrong.path) or "the file as a whole"
+        raise ValueError(f"{way}: {wrong.message[:200]}")
+    Validator.check(card)
+    return _model(card)
+
+
+@cache
+def _model_rule() -> Validator:
+    return Validator(document("model"))
+
+
+def _model_at(path: Path, *, trusted: bool) -> Model:
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        references = card["x-references"]
-        card["x-price"]["output_per_million_tokens"]
-        model = Model(
-            name=card["model"],
-            title=card["title"],
-            request=card,
-            max_references=references["max"],
-            max_reference_bytes=references["max_bytes"],
-            reference_types=tuple(references["media_types"]),
-            suggested_roles=references["suggested"],
-            card=card,
-        )
-        Validator.check(card)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        status = path.stat()
+        return _model_as_of(path, status.st_mtime_ns, status.st_size, trusted)
+    except (OSError, ValueError, RecursionError) as error:
+        said = getattr(error, "strerror", None) or str(error) or "it is nested too deeply"
         raise InputError(
-            f"{path} is not a model file: {type(error).__name__}: {error}",
+            f"{path} is not a model file: {said}",
             why="A model file is the JSON Schema of the request, with x-references and x-price.",
-            fix="Compare it with one that ships:\n"
-            "  banana-batch schema gemini-3.1-flash-lite-image",
+            fix="Compare it with one that ships:\n  banana-batch schema gemini-3.1-flash-lite-image",  # noqa: E501
         ) from error
-    return model
+
+
+@lru_cache(maxsize=_SHARED_MODELS)
+def _model_as_of(path: Path, _changed: int, _size: int, trusted: bool) -> Model:
+    # Those that ship are held against the same rule by a test, so that no command waits for it.
+    card = json.loads(path.read_text(encoding="utf-8"))
+    return _model(card) if trusted else model(card)
+
+
+def _model(card: dict[str, Any]) -> Model:
+    references = card["x-references"]
+    return Model(
+        name=card["model"],
+        title=card["title"],
+        request=card,
+        max_references=references["max"],
+        max_reference_bytes=references["max_bytes"],
+        reference_types=tuple(references["media_types"]),
+        suggested_roles=references["suggested"],
+        card=card,
+    )
 
 
 # ── validating ──────────────────────────────────────────────────────────────────────────────
@@ -163,22 +204,25 @@ class Validator:
         """Raise `ValueError` when `schema` itself is not a valid JSON Schema."""
         import jsonschema_rs
 
-        jsonschema_rs.Draft202012Validator(dict(schema))
+        try:
+            jsonschema_rs.Draft202012Validator(dict(schema), offline=True)
+            _check_patterns(schema)
+        except (ValueError, RecursionError, re.error) as error:
+            said = str(error).strip().partition("\n")[0]
+            raise ValueError(f"it is no JSON Schema: {said[:200]}") from None
 
     def valid(self, instance: Any) -> bool:
         """Say whether `instance` obeys the schema. Made of plain dicts, lists and scalars only."""
         if self._fast is None:
             import jsonschema_rs
 
-            self._fast = jsonschema_rs.Draft202012Validator(dict(self._schema))
+            self._fast = jsonschema_rs.Draft202012Validator(dict(self._schema), offline=True)
         return bool(self._fast.is_valid(instance))
 
     def violations(self, instance: Any) -> list[Violation]:
         """Return everything wrong with `instance`, in document order; empty when it is valid."""
         if self._exact is None:
-            from jsonschema import Draft202012Validator
-
-            self._exact = Draft202012Validator(self._schema)
+            self._exact = _exact_kind()(self._schema)
         found = [
             one
             for error in self._exact.iter_errors(instance)
@@ -190,6 +234,39 @@ class Validator:
             distinct.values(),
             key=lambda one: [(isinstance(p, str), str(p).zfill(9)) for p in one.path],
         )
+
+
+@cache
+def _exact_kind() -> type[Any]:
+    """Return the exact validator, with the patterns of the fast one: they differ in dialect."""
+    from jsonschema import Draft202012Validator, ValidationError
+    from jsonschema.validators import extend
+
+    def pattern(_: Any, wanted: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+        if isinstance(instance, str) and not _pattern(wanted).is_valid(instance):
+            yield ValidationError(f"{instance!r} does not match {wanted!r}")
+
+    kind: type[Any] = extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call] # the library has no types for it
+    return kind
+
+
+@cache
+def _pattern(wanted: str) -> Any:
+    import jsonschema_rs
+
+    return jsonschema_rs.Draft202012Validator({"pattern": wanted})
+
+
+def _check_patterns(part: Any) -> None:
+    """Raise `re.error` for names of keys that only one of the two libraries understands."""
+    if isinstance(part, dict):
+        for key, inner in part.items():
+            for pattern in inner if key == "patternProperties" else ():
+                re.compile(pattern)
+            _check_patterns(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            _check_patterns(inner)
 
 
 _TEMPLATE = "${{"

@@ -1,6 +1,6 @@
 """The same script as `bare_aiohttp.py`, written with httpx.
 
-    python bare_httpx.py BASE_URL ROWS_CSV FOLDER CONNECTIONS
+python bare_httpx.py BASE_URL ROWS_CSV FOLDER CONNECTIONS
 """
 
 from __future__ import annotations

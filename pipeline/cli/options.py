@@ -24,7 +24,13 @@ FORMATS = click.Choice(["text", "json"])
 
 
 def world() -> World:
-    """Return the outside of this process: the one place where it is taken, not passed in."""
+    """Return the outside that `main` was given, else that of this process.
+
+    The one place where it is taken and not passed in.
+    """
+    given: World | None = click.get_current_context().obj
+    if given is not None:
+        return given
     from pipeline.clock import SystemClock
     from pipeline.commands.world import World
 

@@ -237,14 +237,29 @@ def schema(name: str | None) -> int:
     return look.print_schema(world(), name) if name else look.print_schema_names(world())
 
 
-@cli.command()
+@cli.group(invoke_without_command=True)
 @click.option("--folder", metavar="DIR", help="Also the model files in this folder.")
 @click.option("--format", type=FORMATS, default="text", help="For people, or for programs.")
-def models(folder: str | None, format: str) -> int:
+@click.pass_context
+def models(context: click.Context, folder: str | None, format: str) -> int:
     """List the known models with their limits and prices."""
+    if context.invoked_subcommand is not None:
+        return 0
     from pipeline.commands import look
 
     return look.print_models(world(), format=format, folder=folder)
+
+
+@models.command("add")
+@click.argument("name")
+@click.option("--folder", metavar="DIR", help="The file goes here instead of models/.")
+@click.option("--spec", metavar="SPEC", help="The file goes to the `models:` folder of this spec.")
+@key_file
+def models_add(name: str, folder: str | None, spec: str | None, api_key_file: Path | None) -> int:
+    """Write a model file for NAME from the API's own schema, for you to review."""
+    from pipeline.commands import models as command
+
+    return command.add(world(), name, folder=folder, source=spec, key_file=api_key_file)
 
 
 @cli.command()

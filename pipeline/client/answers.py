@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pipeline import money
+from pipeline import money, schema
 from pipeline.api import Accepted, Balance, Phase, Result, Task, Uploaded
 from pipeline.errors import Rubbish
 
@@ -106,6 +106,21 @@ def balance(document: Any) -> Balance:
     return Balance(None if unlimited else remaining, used)
 
 
+def model_schema(document: Any, censor: Censor) -> dict[str, Any]:
+    """Read a model's `input_schema`, as plain JSON. Raises `Rubbish` when it is none, or huge."""
+    data = _data(document)
+    found = data.get("input_schema", data.get("schema"))
+    if not isinstance(found, dict):
+        raise Rubbish("the API answered without the model's `input_schema`")
+    try:
+        plain: dict[str, Any] = _bounded(found)
+    except OverflowError:
+        raise Rubbish("the model's `input_schema` is too large or too deep to be one") from None
+    if censor.holds(json.dumps(plain, ensure_ascii=False)):
+        raise Rubbish("the API put the key into the model's `input_schema`")
+    return plain
+
+
 # ── what the parts may look like ────────────────────────────────────────────────────────────
 
 
@@ -119,6 +134,30 @@ def _data(document: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise Rubbish("the API answered without data")
     return data
+
+
+def _bounded(value: Any) -> Any:
+    """Return a copy of JSON with plain numbers. Raises `OverflowError` for too much of it."""
+    limits: dict[str, int] = schema.document("limits")["model_schema"]
+    left = limits["characters"]
+
+    def copy(part: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1 + (len(part) if isinstance(part, str) else 0)
+        if depth > limits["depth"] or left < 0:
+            raise OverflowError
+        if isinstance(part, dict):
+            return {copy(key, depth): copy(inner, depth + 1) for key, inner in part.items()}
+        if isinstance(part, list):
+            return [copy(inner, depth + 1) for inner in part]
+        if isinstance(part, Decimal | float):
+            number = float(part)
+            return number if math.isfinite(number) else None
+        if isinstance(part, int) and part.bit_length() > limits["number_bits"]:
+            raise OverflowError
+        return part
+
+    return copy(value, 0)
 
 
 def _results(result: Any, censor: Censor) -> Iterator[Result]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from multidict import CIMultiDict
 
@@ -85,6 +85,7 @@ class Client:
         self._submit_url = self._base + paths["submit"]
         self._upload_url = self._base + paths["upload"]
         self._balance_url = self._base + paths["balance"]
+        self._model_url = self._base + paths["model_schema"]
         before, _, after = paths["task"].partition("{task_id}")
         self._task_url = (self._base + before, f"{after}?language={schema.api('language')}")
         self._images = Images(wire, self._censor, clock, agent)
@@ -155,6 +156,16 @@ class Client:
         """Ask how much money the account has, once."""
         answer = await self._wire.exchange("GET", self._balance_url, self._asking)
         return answers.balance(self._document(answer))
+
+    async def model_schema(self, name: str) -> dict[str, Any]:
+        """Ask for the JSON Schema of a model's requests, once.
+
+        What comes is a plain object of bounded size and depth, and no more is promised: whoever
+        uses it has to hold it against a rule. Raises `Refused` when the API knows no such model.
+        """
+        url = f"{self._model_url}?model={quote(name, safe='')}"
+        answer = await self._wire.exchange("GET", url, self._asking)
+        return answers.model_schema(self._document(answer), self._censor)
 
     def fetch(self, url: str) -> AbstractAsyncContextManager[Download]:
         """Open a result image, following redirects to http(s) only and never with the key.

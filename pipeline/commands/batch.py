@@ -34,6 +34,7 @@ class Batch:
     sandbox: bool
     output: str | None = None
     problems: list[Problem] = field(default_factory=list)
+    _expanded: bool = False
 
     @property
     def words(self) -> list[str]:
@@ -63,6 +64,7 @@ class Batch:
 
     def entries(self) -> Iterator[Entry]:
         """Yield every entry that is right, collecting what is wrong with the others."""
+        self._expanded = True
         return expand(
             self.spec,
             environ=self.world.environ,
@@ -75,8 +77,14 @@ class Batch:
         return any(one.severity is Severity.ERROR for one in self.problems)
 
     def check(self) -> None:
-        """Raise `SpecError` with every problem when one of them must stop a run."""
+        """Raise `SpecError` with every problem when one of them must stop a run.
+
+        With one known there is nothing else to do than to find the others, so that the user is
+        told all of them in one go.
+        """
         if self.wrong():
+            for _ in () if self._expanded else self.entries():
+                pass
             raise SpecError(self.problems)
 
     def about(self, totals: Totals, host: str) -> About:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import editor, money, schema, terminal
@@ -13,12 +12,14 @@ from pipeline.commands import account
 from pipeline.errors import Exit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.api import Balance
     from pipeline.commands.account import Account
     from pipeline.commands.world import World
     from pipeline.model import Model
 
-MODELS = "BANANA_BATCH_MODELS"
+MODELS = schema.MODELS
 
 
 def print_schema(world: World, name: str) -> int:
@@ -36,8 +37,8 @@ def print_schema_names(world: World) -> int:
 
 def known_models(world: World, folder: str | None) -> dict[str, Model]:
     """Return the models that ship, then those of BANANA_BATCH_MODELS and of `folder`."""
-    places = [one for one in (world.environ.get(MODELS), folder) if one]
-    return schema.models(*(world.cwd / Path(one) for one in places))
+    own = [world.cwd / folder] if folder else []
+    return schema.models(*schema.model_folders(world.environ, world.cwd), *own)
 
 
 def print_models(world: World, *, format: str, folder: str | None) -> int:
@@ -55,7 +56,8 @@ def print_models(world: World, *, format: str, folder: str | None) -> int:
             f"{name}{mark}\n  {terminal.cut(terminal.clean(model.title), columns - 2)}\n"
         )
         for label, said in _limits(model):
-            world.stdout.write(f"  {label:<11} {terminal.cut(said, max(20, columns - 14))}\n")
+            shown = terminal.cut(terminal.clean(said), max(20, columns - 14))
+            world.stdout.write(f"  {label:<11} {shown}\n")
         world.stdout.write("\n")
     return Exit.DONE
 
@@ -71,12 +73,13 @@ def _limits(model: Model) -> list[tuple[str, str]]:
     return [
         ("size", " ".join(size.get("enum", ["any"]))),
         ("resolution", " ".join(resolution.get("enum", ["any"]))),
-        ("n", f"{count.get('minimum', 1)} to {count.get('maximum', 1)}"),
+        ("n", f"1 to {most}" if (most := count.get("maximum", 1)) > 1 else "1"),
         (
             "references",
             f"at most {model.max_references}, {model.max_reference_bytes // 2**20} MB each",
         ),
         ("price", f"about {images} an image"),
+        *(("to review", guess) for guess in model.card.get("x-review", ())),
     ]
 
 

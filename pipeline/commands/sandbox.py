@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from pipeline import sandbox as stand_in
+from pipeline import schema
 from pipeline.errors import Exit, InputError
 
 if TYPE_CHECKING:
@@ -31,7 +32,13 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    server = stand_in.Sandbox(faults, clock=world.clock, dice=world.dice, ledger=ledger)
+    server = stand_in.Sandbox(
+        faults,
+        clock=world.clock,
+        dice=world.dice,
+        ledger=ledger,
+        models=schema.models(*schema.model_folders(world.environ, world.cwd)),
+    )
     try:
         url = await server.start(host, port)
     except OSError as error:

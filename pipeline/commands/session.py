@@ -84,6 +84,7 @@ class Session:
                         clock=self._world.clock,
                         dice=self._world.dice,
                         ledger=self._batch.folder / "sandbox.jsonl",
+                        models=self._batch.spec.known_models(),
                     )
                 )
                 address = Account(served.url, self._account.key)
@@ -138,7 +139,10 @@ class Session:
             memory=learned.pace(),
         )
         told = Telling(client, world.clock, self._emit)
-        patient = Patient(told, pace=pace, backoff=backoff, brake=brake, clock=world.clock)
+        hosts = Pace(clock=world.clock, brake=brake, listener=self._emit)
+        patient = Patient(
+            told, pace=pace, images=hosts, backoff=backoff, brake=brake, clock=world.clock
+        )
         parts = Parts(
             api=patient,
             store=self._store,

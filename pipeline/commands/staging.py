@@ -33,7 +33,7 @@ class Staged:
 @contextmanager
 def store_of(batch: Batch) -> Iterator[Store]:
     """Open the batch's state file. One that was made just now goes again when staging fails."""
-    fresh = not batch.folder.exists()
+    fresh = not batch.state.exists()
     store = Store(batch.state)
     try:
         yield store
@@ -47,10 +47,9 @@ def store_of(batch: Batch) -> Iterator[Store]:
 
 def _untouched(batch: Batch) -> bool:
     """Whether the folder holds nothing but an empty state file and the lock."""
-    if any(
-        not one.name.startswith((".lock", "state.sqlite", "run.log"))
-        for one in batch.folder.iterdir()
-    ):
+    state, lock = batch.state.name, batch.lock.name
+    ours = {lock, state, f"{state}-wal", f"{state}-shm"}
+    if any(one.name not in ours for one in batch.folder.iterdir()):
         return False
     book = Book(batch.state)
     try:
@@ -109,6 +108,7 @@ def move(moves: tuple[tuple[Job, Record], ...], store: Store, shelf: Shelf, now:
             ]
             results = tuple(image for image in found if image is not None)
             if found and len(results) == len(found):
+                results += record.results[len(found) :]
                 store.note(record, now, "move", results=results)
             else:
                 store.step(change(record, Step.MISS, now))

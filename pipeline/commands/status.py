@@ -108,6 +108,7 @@ def _all(world: World, format: str) -> int:
             found.append(standing(opened))
         except (SpecError, Trouble):
             continue
+    found.sort(key=lambda one: one.about.spec)
     if format == "json":
         world.stdout.write(json.dumps(summary.table_data(found), ensure_ascii=False) + "\n")
         return Exit.DONE

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.brake import Halted
 from pipeline.engine.budget import Budget
 from pipeline.engine.desk import Desk
 from pipeline.engine.fetches import Fetches
@@ -16,7 +17,7 @@ from pipeline.engine.watch import Watch
 from pipeline.engine.work import Lane, Work
 from pipeline.errors import ApiError, BalanceEmpty, Exit, Trouble
 from pipeline.lifecycle import Status
-from pipeline.money import Money, display
+from pipeline.money import NOTHING, Money, display
 from pipeline.state import Scribe
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pipeline.engine.fetches import Dress
     from pipeline.engine.watch import Timing
     from pipeline.events import Listener
+    from pipeline.model import Record
     from pipeline.state import Book, Store
 
 _FETCHERS = 64
@@ -103,6 +105,9 @@ async def drive(parts: Parts, orders: Orders) -> Money:
             await _check_balance(parts, orders)
         run = _Run(parts, orders, Journal(scribe, parts.store, parts.clock, parts.emit))
         await run.go()
+        await scribe.call(parts.store.drop_blobs)
+    except Halted:
+        return NOTHING
     finally:
         await scribe.close()
     return run.budget.spent
@@ -141,8 +146,10 @@ class _Run:
             delays=parts.delays,
             weary=self._weary,
         )
-        references = References(parts.api, parts.book, journal, orders.host, parts.bell.address)
-        submits = Submits(desk, references, parts.store.id, parts.bell)
+        self._references = References(
+            parts.api, parts.book, journal, orders.host, parts.bell.address
+        )
+        submits = Submits(desk, self._references, parts.store.id, parts.bell)
         self._watch = Watch(desk, parts.timing, orders.task_retries, parts.bell)
         fetches = Fetches(desk, parts.shelf, parts.dress)
         self._submits = Lane(orders.concurrency, submits.one, brake)
@@ -154,11 +161,16 @@ class _Run:
         work, orders = self._work, self._orders
         work.lead(Status.PENDING, self._submits.put)
         work.lead(Status.SUBMITTING, self._submits.put)
+        work.lead(Status.SUBMITTED, self._watch.add if orders.wait else self._unwatched)
         if orders.wait:
             self._watch.feed(self._looks)
-            work.lead(Status.SUBMITTED, self._watch.add)
         if orders.wait and orders.download:
             work.lead(Status.COMPLETED, self._fetches.put)
+
+    def _unwatched(self, record: Record) -> None:
+        """Count a task that this run does not wait for as having cost its estimate."""
+        self.budget.settle(record.number, None, record.estimate)
+        self._work.settle(record, left=True)
 
     async def go(self) -> None:
         """Run the lanes until all is done or the brake is pulled, then let them finish a step."""
@@ -171,12 +183,16 @@ class _Run:
                     lane.start(group)
                 helpers.append(group.create_task(self._work.dispatch(self._parts.book.work())))
                 await self._parts.brake.pulled_or(self._work.done)
+                if self._work.closed is not None:
+                    self._parts.brake.pull(self._work.closed)
                 for lane in (self._submits, self._looks, self._fetches):
                     await lane.stop()
                 for helper in helpers:
                     helper.cancel()
         except BaseExceptionGroup as several:
             raise _first(several) from several
+        finally:
+            self._references.stop()
 
     async def _deadline(self, seconds: float) -> None:
         await self._parts.clock.sleep(seconds)

@@ -11,12 +11,13 @@ from pipeline.brake import Halted
 from pipeline.engine.watch import images
 from pipeline.errors import AccountError, ApiError, DiskError, Gone, Refused, UnknownTask
 from pipeline.lifecycle import Step
+from pipeline.model import Image
 from pipeline.ratio import mismatch
 
 if TYPE_CHECKING:
     from pipeline.download import Shelf
     from pipeline.engine.desk import Desk
-    from pipeline.model import Image, Record
+    from pipeline.model import Record
 
 Dress = Callable[["Record", int], tuple[Callable[[bytes], bytes] | None, bytes]]
 """For a job and an image index: what to do to the image's bytes, and the sidecar's text."""
@@ -39,17 +40,17 @@ class Fetches:
     async def one(self, record: Record) -> None:
         """Bring every image of one finished job to disk."""
         error: ApiError | None = None
-        results = record.results
+        results, home = record.results, dict[int, Image]()
         for tries in range(_TRIES):
             try:
                 if tries:
                     await self._desk.brake.rest(self._desk.delays(tries))
                 if not results or isinstance(error, Gone) or tries > 1:
                     results = await self._fresh(record, results)
-                results = await self._all(record, results)
+                await self._bring(record, results, home, trust_clock=not tries)
             except (UnknownTask, Gone) as gone:
-                if isinstance(error, Gone) or isinstance(gone, UnknownTask):
-                    self._expire(record, gone)
+                if isinstance(gone, UnknownTask) or (isinstance(error, Gone) and results):
+                    self._expire(record, gone, _merged(results, home))
                     return
                 error = gone
             except (Halted, DiskError, AccountError) as stop:
@@ -62,20 +63,42 @@ class Fetches:
                 if self._desk.weary(problem):
                     break
             else:
-                self._done(record, results)
+                self._done(record, tuple(home[one] for one in sorted(home)), len(results))
                 return
-        self._give_up(record, error)
+        if isinstance(error, Gone):
+            self._expire(record, error, _merged(results, home))
+        else:
+            self._give_up(record, error)
 
-    async def _all(self, record: Record, results: tuple[Image, ...]) -> tuple[Image, ...]:
-        done: list[Image] = []
-        for image, stem in zip(results, record.stems, strict=False):
+    async def _bring(
+        self,
+        record: Record,
+        results: tuple[Image, ...],
+        home: dict[int, Image],
+        *,
+        trust_clock: bool,
+    ) -> None:
+        """Put into `home` what is not there yet, by its place in the job.
+
+        Raises `Gone` once every image was tried and one is gone, any other `ApiError` at once.
+        """
+        gone = None if results else Gone("the task is finished and has no image to give")
+        for place, (image, stem) in enumerate(zip(results, record.stems, strict=False)):
+            if place in home:
+                continue
             there = self._shelf.find(image, stem)
-            done.append(there or await self._fetch(record, image, stem))
-        return tuple(done)
+            if there is None and trust_clock and 0 < image.url_expires_at <= self._journal.now():
+                # Only asks for a fresh url: a clock that is wrong must not lose a paid image.
+                gone = Gone("the image's url has expired")
+                continue
+            try:
+                home[place] = there or await self._fetch(record, image, stem)
+            except Gone as error:
+                gone = error
+        if gone is not None:
+            raise gone
 
     async def _fetch(self, record: Record, image: Image, stem: str) -> Image:
-        if image.url_expires_at and image.url_expires_at <= self._journal.now():
-            raise Gone("the image's url has expired")
         dress, story = self._dress(record, image.index)
         async with self._desk.api.fetch(image.url) as download:
             name = f"{record.number}-{image.index}"
@@ -87,39 +110,43 @@ class Fetches:
         if not self._desk.owns(record):
             return known
         task = await self._desk.api.look(record.task_id)
-        if task.phase is not Phase.COMPLETED or not task.results:
-            raise UnknownTask("the task no longer has an image to give")
-        fresh = images(task)
-        return (
-            tuple(
-                replace(old, url=new.url, url_expires_at=new.url_expires_at)
-                for old, new in zip(known, fresh, strict=False)
-            )
-            + fresh[len(known) :]
+        if task.phase is Phase.FAILED:
+            raise UnknownTask("the task is told as failed by now and has no image to give")
+        # One that is told as running again is an old answer, from a part of the API that lags.
+        fresh = images(task) if task.phase is Phase.COMPLETED else ()
+        renewed = tuple(
+            replace(old, url=new.url, url_expires_at=new.url_expires_at)
+            for old, new in zip(known, fresh, strict=False)
         )
+        return renewed + known[len(fresh) :] + fresh[len(known) :]
 
-    def _done(self, record: Record, results: tuple[Image, ...]) -> None:
+    def _done(self, record: Record, results: tuple[Image, ...], told: int) -> None:
         record = self._journal.post(
             record, Step.DOWNLOAD, results=results, error_type="", error_message=""
         )
         for image in results:
             if wrong := mismatch(record.size, image.width, image.height):
                 self._journal.note("warning", f"{record.entry_id}: {wrong}", file=image.file)
-        if len(results) < record.images:
+        if told != record.images:
+            fewer = "only those were billed" if told < record.images else "the first were kept"
             self._journal.note(
                 "warning",
-                f"{record.entry_id} (task {record.task_id}) gave {len(results)} of"
-                f" {record.images} images; only those were billed",
+                f"{record.entry_id} (task {record.task_id}) gave {told} of"
+                f" {record.images} images; {fewer}",
             )
         self._work.route(record)
 
-    def _expire(self, record: Record, error: ApiError) -> None:
+    def _expire(self, record: Record, error: ApiError, results: tuple[Image, ...]) -> None:
         if not self._desk.owns(record) and not isinstance(error, Refused):
             self._give_up(record, error)
             return
         self._work.route(
             self._journal.post(
-                record, Step.EXPIRE, error_type="expired", error_message=error.summary
+                record,
+                Step.EXPIRE,
+                error_type="expired",
+                error_message=error.summary,
+                results=results,
             )
         )
 
@@ -132,3 +159,7 @@ class Fetches:
             " the next run tries again for free",
         )
         self._work.settle(record, left=True)
+
+
+def _merged(results: tuple[Image, ...], home: dict[int, Image]) -> tuple[Image, ...]:
+    return tuple(home.get(place, image) for place, image in enumerate(results))

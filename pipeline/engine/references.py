@@ -80,13 +80,18 @@ class References:
         assert one.path is not None  # noqa: S101 - a local reference has a path
         await asyncio.to_thread(_read, one)
         uploaded = await self._api.upload(one.path, one.media_type)
-        expires = (uploaded.created or self._journal.now()) + schema.api(
-            "upload", "lifetime_seconds"
-        )
+        await asyncio.to_thread(_read, one)  # edited meanwhile, it is not what the plan saw
+        now = self._journal.now()
+        expires = min(uploaded.created or now, now) + schema.api("upload", "lifetime_seconds")
         await self._journal.keep(
             lambda store: store.keep_upload(digest, self._host, uploaded.url, expires)
         )
         return uploaded.url
+
+    def stop(self) -> None:
+        """Give up on uploads that nobody waits for any more."""
+        for task in self._uploading.values():
+            task.cancel()
 
     async def _inline(self, one: Reference) -> str:
         data = await asyncio.to_thread(_read, one)

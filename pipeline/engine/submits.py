@@ -10,6 +10,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from pipeline import schema
+from pipeline.api import Phase
 from pipeline.brake import Halted
 from pipeline.engine.budget import BudgetReached
 from pipeline.engine.references import ReferenceChanged
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from pipeline.engine.desk import Desk
     from pipeline.engine.references import References
     from pipeline.model import Record
+
+
+_CLOCK_SLACK = 3600.0
+"""Seconds by which the clock may have been set back without making a key's age unknown."""
+
+_CLOCK_STEP = 2.0
+"""Seconds by which a task may seem older than the request that made it."""
 
 
 class Submits:
@@ -40,21 +48,20 @@ class Submits:
         self._state_id = state_id
         self._trust: float = schema.api("idempotency", "trusted_seconds")
         self._attempts: int = schema.api("backoff", "attempts")
+        self._longest_pause: float = schema.api("pace", "max_retry_after_seconds")
 
     async def one(self, record: Record) -> None:
         """Bring one job from `pending` or `submitting` as far as the API's answer takes it."""
         try:
             if record.status is Status.SUBMITTING:
-                if self._settled_elsewhere(record):
-                    return
-                await self._budget.reserve(record.number, record.estimate)
-                record = await self._journal.write(record, Step.RESEND, sends=record.sends + 1)
-                await self._send(record, doubtful=True)
+                if self._may_go_again(record, doubtful=True) and self._ours(record):
+                    await self._budget.reserve(record.number, record.estimate)
+                    await self._send_again(record)
             else:
                 await self._budget.reserve(record.number, record.estimate)
                 await self._send(await self._intend(record), doubtful=False)
         except BudgetReached as error:
-            self._desk.brake.pull(error)
+            self._work.close(error)
             self._work.settle(record, left=True)
         except (Refused, AccountError) as error:
             self._not_sent(record, error)
@@ -62,21 +69,44 @@ class Submits:
             self._budget.settle(record.number, NOTHING, record.estimate)
             self._work.settle(record, left=True)
 
-    def _settled_elsewhere(self, record: Record) -> bool:
-        """Whether a job whose outcome is unknown must not be sent again by this run."""
-        if self._journal.now() - record.intended_at > self._trust:
+    async def _send_again(self, record: Record) -> None:
+        """Send a request of an earlier run once more, after its wait for money."""
+        if self._may_go_again(record, doubtful=True):
+            record = await self._journal.write(record, Step.RESEND, sends=record.sends + 1)
+            await self._send(record, doubtful=True)
+
+    def _may_go_again(self, record: Record, *, doubtful: bool) -> bool:
+        """Whether the job's key is still trusted; a job whose key is not is settled here.
+
+        Asked before every further send: a wait may be long, and a machine may sleep.
+        """
+        age = self._journal.now() - record.intended_at
+        if -_CLOCK_SLACK <= age <= self._trust:
+            return True
+        if age > self._trust and doubtful:
             self._hold(
                 record, "key_expired", "its outcome is unknown and its key is over a day old"
             )
-            return True
-        if not self._desk.owns(record):
+            return False
+        if age < 0:
             self._journal.note(
                 "warning",
-                f"{record.entry_id} was sent with another key or host and its outcome is unknown;"
-                " run with those to settle it",
+                f"{record.entry_id} was sent at a time that is yet to come, so nobody can tell"
+                " how old its key is; set the clock and run again",
             )
-            self._work.settle(record, left=True)
+        self._leave(record, doubtful=doubtful)
+        return False
+
+    def _ours(self, record: Record) -> bool:
+        """Whether the request went where this run sends; one that did not is left."""
+        if self._desk.owns(record):
             return True
+        self._journal.note(
+            "warning",
+            f"{record.entry_id} was sent with another key or host and its outcome is unknown;"
+            " run with those to settle it",
+        )
+        self._work.settle(record, left=True)
         return False
 
     async def _intend(self, record: Record) -> Record:
@@ -88,6 +118,9 @@ class Submits:
             except (Refused, AccountError):
                 raise
             except ApiError as error:
+                if tries >= self._attempts:
+                    self._journal.note("warning", f"{record.entry_id}: {error.summary}")
+                    raise Halted from error
                 await self._pause(error, tries, record.number)
         attempt = record.attempt if record.key else record.attempt + 1
         return await self._journal.write(
@@ -106,7 +139,11 @@ class Submits:
 
     async def _send(self, record: Record, *, doubtful: bool) -> None:
         """Send until an outcome says what became of it. `doubtful`: an earlier send may live."""
-        body = self._references.body(record)
+        try:
+            body = self._references.body(record)
+        except Refused as error:
+            self._hold(record, "body_lost", error.summary)
+            return
         self._bell.expect(record.number)
         for tries in itertools.count(1):
             try:
@@ -119,6 +156,8 @@ class Submits:
                 if not await self._goes_on(record, error, tries, doubtful=doubtful):
                     return
                 if doubtful and await self._recovered(record):
+                    return
+                if not self._may_go_again(record, doubtful=doubtful):
                     return
                 record = await self._journal.write(record, Step.RESEND, sends=record.sends + 1)
             else:
@@ -155,9 +194,11 @@ class Submits:
         if not hint:
             return False
         try:
-            await self._desk.api.look(hint)
+            task = await self._desk.api.look(hint)
         except (ApiError, Halted):
             return False
+        if task.phase is Phase.FAILED or 0 < task.created < record.intended_at - _CLOCK_STEP:
+            return False  # a late callback of an earlier attempt
         await self._accept(record, Step.RECOVER, hint)
         return True
 
@@ -184,7 +225,8 @@ class Submits:
         """
         if self._desk.weary(error):
             raise Halted
-        seconds = max(error.retry_after or 0.0, self._desk.delays(tries))
+        asked = min(error.retry_after or 0.0, self._longest_pause)
+        seconds = max(asked, self._desk.delays(tries))
         rung = self._pausing[number] = asyncio.Event()
         try:
             await self._desk.brake.rest(seconds, unless=rung)
@@ -192,9 +234,12 @@ class Submits:
             del self._pausing[number]
 
     def _leave(self, record: Record, *, doubtful: bool) -> None:
-        """Leave the job to a later run, `pending` again when it was certainly not executed."""
+        """Leave the job to a later run, `pending` again when it was certainly not executed.
+
+        What may have been executed counts as spent, or others would wait for its money for ever.
+        """
+        self._budget.settle(record.number, None if doubtful else NOTHING, record.estimate)
         if not doubtful:
-            self._budget.settle(record.number, NOTHING, record.estimate)
             record = self._journal.post(record, Step.WITHDRAW)
         self._work.settle(record, left=True)
 

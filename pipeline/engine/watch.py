@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from pipeline import schema
 from pipeline.api import Phase
 from pipeline.brake import Halted
-from pipeline.errors import AccountError, ApiError, UnknownTask
+from pipeline.errors import AccountError, ApiError, Refused, UnknownTask
 from pipeline.lifecycle import Step
 from pipeline.model import Image
 from pipeline.money import NOTHING
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pipeline.engine.desk import Desk
     from pipeline.engine.work import Lane
     from pipeline.model import Record
+
+
+_SETTLING = 5.0
+"""Seconds in which a part of the API may not yet know a task that another part accepted."""
 
 
 class Timing(Protocol):
@@ -127,22 +131,34 @@ class Watch:
         except Halted:
             self._work.settle(record, left=True)
         except UnknownTask as error:
-            self._budget.settle(record.number, None, record.estimate)
-            self._work.route(
-                self._journal.post(
-                    record, Step.LOSE, error_type="unknown_task", error_message=error.summary
-                )
-            )
+            self._unknown(record, error)
         except AccountError as error:
             self._desk.brake.pull(error)
             self._work.settle(record, left=True)
         except ApiError as error:
             if self._desk.weary(error):
                 self._work.settle(record, left=True)
+            elif isinstance(error, Refused):
+                self._journal.note(
+                    "warning", f"{record.entry_id} (task {record.task_id}): {error.summary}"
+                )
+                self._work.settle(record, left=True)
             else:
                 self._later(record, self._wait(record, None))
         else:
             self._act(record, task)
+
+    def _unknown(self, record: Record, error: UnknownTask) -> None:
+        """Hold a job whose task the API denies, unless it may only not know it yet."""
+        if 0 <= self._journal.now() - record.submitted_at < _SETTLING:
+            self._later(record, 1.0)
+            return
+        self._budget.settle(record.number, None, record.estimate)
+        self._work.route(
+            self._journal.post(
+                record, Step.LOSE, error_type="unknown_task", error_message=error.summary
+            )
+        )
 
     def _wait(self, record: Record, task: Task | None) -> float:
         elapsed = self._journal.now() - record.submitted_at
@@ -153,11 +169,11 @@ class Watch:
     def _act(self, record: Record, task: Task) -> None:
         rung = record.number in self._by_ring
         self._by_ring.discard(record.number)
-        if task.phase is not Phase.RUNNING:
-            self._bell.count(rung=rung)
         if task.phase is Phase.RUNNING:
             self._later(record, self._wait(record, task))
-        elif task.phase is Phase.FAILED:
+            return
+        self._bell.count(rung=rung)
+        if task.phase is Phase.FAILED:
             self._failed(record, task)
         else:
             self._completed(record, task)
@@ -166,7 +182,8 @@ class Watch:
         now = self._journal.now()
         took = task.actual or (task.completed - task.created if task.created else 0.0)
         self._timing.learn(record.model, took or now - record.submitted_at)
-        self._budget.settle(record.number, task.cost, record.estimate)
+        # A finished task that cost nothing may be one whose cost is told later.
+        self._budget.settle(record.number, task.cost or None, record.estimate)
         self._work.route(
             self._journal.post(
                 record,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pipeline.brake import Brake
     from pipeline.engine.bell import Bell
+    from pipeline.errors import Trouble
     from pipeline.model import Record
 
 _HEADROOM = 64
@@ -87,6 +88,11 @@ class Work:
         self._lanes: dict[Status, Callable[[Record], None]] = {}
         self.done = asyncio.Event()
         self.left = 0
+        self.closed: Trouble | None = None
+
+    def close(self, cause: Trouble) -> None:
+        """Start nothing new, because of `cause`; what is under way goes on to its end."""
+        self.closed = self.closed or cause
 
     def lead(self, status: Status, lane: Callable[[Record], None]) -> None:
         """Lead every job that stands at `status` to `lane`."""
@@ -129,6 +135,8 @@ class Work:
                 self._holding.add(record.number)
             if self._brake.pulled:
                 return
+            if self.closed is not None and record.status is Status.PENDING:
+                break
             self._open += 1
             self.route(record)
         self._exhausted = True

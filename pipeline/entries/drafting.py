@@ -173,8 +173,8 @@ class Drafter:
         """Return how many images are asked for; 1 when it is not said, or wrong."""
         if written is None:
             return 1
-        if isinstance(written, int):
-            return int(written)
+        if not isinstance(written, str):
+            return int(written)  # a whole number: `2.0` is one too
         text = written.strip()
         if text.isascii() and text.isdigit() and len(text) <= len(str(limit("images_per_entry"))):
             return int(text)

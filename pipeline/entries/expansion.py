@@ -88,11 +88,8 @@ class _Expansion:
         except Fault as fault:
             field, naming = name_field(self._spec), None
             self._complaints.error(fault, field.place(), field.line())
-        models = {
-            name: model for chain in chains(self._spec) for name, model in chain[0].models.items()
-        }
         drafter = Drafter(
-            {**models, **self._spec.models},
+            self._spec.known_models(),
             self._templates,
             self._names,
             naming,

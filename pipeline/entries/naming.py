@@ -56,7 +56,6 @@ class Naming:
             )
         return tuple(found)
 
-
     def rehearse(self) -> None:
         """Raise the `Fault` that a template raises whatever the names hold."""
         self.stems("id", range(1, 2), "model", "1:1", ("tag",) * _TAGS)

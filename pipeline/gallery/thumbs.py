@@ -85,13 +85,14 @@ def _clear(place: Path, here: Iterable[str], pictures: Mapping[str, Path]) -> No
 
 def _publish(target: Path, source: Path) -> str:
     """Make one small picture; return why not when the picture is unfit."""
-    small, reason = _shrink(source)
+    small, reason = shrink(source)
     if small:
         replace(target, small)
     return reason
 
 
-def _shrink(source: Path) -> tuple[bytes, str]:
+def shrink(source: Path) -> tuple[bytes, str]:
+    """Return a small WebP of a picture within `BOX` and `""`; or `b""` and why there is none."""
     from PIL import Image, ImageOps
 
     limits = schema.api("result")

@@ -24,8 +24,7 @@ from pipeline.progress import fan
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from os import PathLike
-
-    from typing_extensions import Unpack
+    from typing import Unpack
 
     from pipeline.commands.batch import Batch
     from pipeline.commands.run import Finish
@@ -171,20 +170,21 @@ def _opened(spec: Source, words: Mapping[str, Any]) -> Batch:
     source = spec.source if isinstance(spec, Spec) else os.fspath(spec)
     output = words.get("output")
     return batch.opened(
-        _world(words.get("environ")),
+        _world(words),
         source,
         sandbox=bool(words.get("sandbox")),
         output=None if output is None else os.fspath(output),
     )
 
 
-def _world(environ: Mapping[str, str] | None) -> World:
+def _world(words: Mapping[str, Any]) -> World:
+    environ = words.get("environ")
     return World(
         environ=os.environ if environ is None else environ,
         cwd=Path.cwd(),
         stdin=io.BytesIO(),
         stdout=sys.stdout,
         stderr=sys.stderr,
-        clock=SystemClock(),
+        clock=words.get("clock") or SystemClock(),
         dice=random.Random(),
     )

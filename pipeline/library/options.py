@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
 
+    from pipeline.clock import Clock
     from pipeline.events import Event
 
 _SETTINGS = (
@@ -46,6 +47,8 @@ class SelectWords(TypedDict, total=False):
     """Rehearse against the built-in stand-in API: no key, no cost, a folder of its own."""
     environ: Mapping[str, str]
     """Instead of `os.environ`: where the key and the host are looked for."""
+    clock: Clock
+    """Instead of the system's clock: for tests of your own that must not wait."""
 
 
 class RunWords(SelectWords, total=False):

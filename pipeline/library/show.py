@@ -7,23 +7,20 @@ from __future__ import annotations
 
 from base64 import b64encode
 from html import escape
-from io import BytesIO
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
+from pipeline.gallery.thumbs import shrink
 from pipeline.library.results import images
 from pipeline.lifecycle import Status
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipeline.library.results import ImageFile, Outcome
 
 _SHOWN = 24
 """Images shown; the gallery has them all."""
-_BOX = (240, 180)
+_ACROSS = 240
+"""Most pixels across that one image takes; its file has more, for dense screens."""
 
 
 def html(outcome: Outcome) -> str:
@@ -41,25 +38,13 @@ def html(outcome: Outcome) -> str:
 
 
 def _tile(image: ImageFile) -> str:
-    small = _small(image.path)
-    if not small:
+    small, _ = shrink(image.path)
+    if not small:  # gone or damaged by now
         return ""
     name = image.entry_id + (f" #{image.image_index}" if image.image_index > 1 else "")
     return (
-        f'<figure style="margin:0;max-width:{_BOX[0]}px"><img alt="{escape(image.prompt)}"'
-        f' title="{escape(image.prompt)}" src="data:image/webp;base64,{small}">'
+        f'<figure style="margin:0;max-width:{_ACROSS}px"><img style="max-width:100%"'
+        f' alt="{escape(image.prompt)}" title="{escape(image.prompt)}"'
+        f' src="data:image/webp;base64,{b64encode(small).decode("ascii")}">'
         f"<figcaption>{escape(name)}</figcaption></figure>"
     )
-
-
-def _small(path: Path) -> str:
-    """Return a small WebP as base64, `""` for a file that is gone or damaged by now."""
-    try:
-        with Image.open(path) as picture:
-            small = picture.convert("RGBA" if "A" in picture.getbands() else "RGB")
-    except (OSError, ValueError, SyntaxError):
-        return ""
-    small.thumbnail(_BOX)
-    out = BytesIO()
-    small.save(out, "WEBP", quality=75)
-    return b64encode(out.getvalue()).decode("ascii")

@@ -1,7 +1,8 @@
-"""The manners around the API: whose turn it is, how long to wait, when to look.
+"""Manners around the API: backoff, the rate that nobody tells, patience, and when to look.
 
-`Pace` finds the rate that the API allows, `Backoff` spaces tries, `Looks` times polls, and
-`Patient` is an `Api` that has all of them.
+`Patient` wraps any `Api` and is one. `Pace` says when the next request to a host may go, `Backoff`
+how long to wait before trying again, `Looks` when to ask for a task. All time is passed in, and
+whoever waits here is woken when the brake is pulled.
 """
 
 from pipeline.retry.backoff import Backoff

@@ -19,9 +19,11 @@ class Gate:
         self._facts = schema.api("pace")
         self.running = 0
         self.limit: float = known or math.inf
-        self._rounds = 1.0
+        self._rounds: float = self._facts["steady_rounds"]
         self._steady = 0
         self._tries = 0
+        self._told = False
+        self._refused = False
         self._moved_at = 0.0
 
     @property
@@ -34,10 +36,15 @@ class Gate:
         return self.running + sending >= self.limit
 
     def patience(self, now: float) -> float:
-        """Return the seconds after which one more is tried although no task has finished."""
+        """Return the seconds after which one more is tried although no task has finished.
+
+        Long when finished tasks are told: then one will be. Else nobody looks at the tasks.
+        """
         facts = self._facts
-        most = min(facts["pause_seconds"] * 2.0**self._tries, facts["max_pause_seconds"])
-        return float(self._moved_at + most - now)
+        most: float = facts["max_pause_seconds"]
+        if not self._told:
+            most = min(facts["pause_seconds"] * 2.0**self._tries, most)
+        return max(self._moved_at + most - now, 0.001)
 
     def started(self, now: float) -> None:
         """A submit was accepted: its task runs."""
@@ -52,10 +59,12 @@ class Gate:
             self._steady += 1
         if self._steady >= self.limit * self._rounds:
             self._steady = 0
-            self.limit += max(1, self.limit // (2 if self._rounds <= 1 else 10))
+            self.limit += 1 if self._refused else max(1, self.limit // 4)
+            self._refused = False
 
     def finished(self, now: float) -> None:
         """A task has ended."""
+        self._told = True
         self.running = max(self.running - 1, 0)
         self._moved_at = now
 
@@ -71,7 +80,7 @@ class Gate:
             return False
         self.limit = self.running
         self._steady = 0
-        self._rounds = min(max(self._rounds * 2, self._facts["steady_rounds"]), 64)
+        self._refused = True
         self._tries = min(self._tries + 1, 16)
         self._moved_at = now
         return True

@@ -76,6 +76,8 @@ class Pace:
         self._queues = {lane: asyncio.Lock() for lane in _LANES}
         self._heads = asyncio.Lock()
         self.paused_until = now
+        self.asked_until = now
+        """Until when the API itself last asked to wait, with a 429."""
 
     def memory(self) -> Memory:
         """Return what was found, to be kept for the next run."""
@@ -160,6 +162,7 @@ class Pace:
         shared, self._shared = self._shared, self._shared or lane != "submit"
         news = self._back(lane) or shared != self._shared
         pause = min(retry_after or 0.0, self._facts["max_retry_after_seconds"])
+        self.asked_until = max(self.asked_until, now + pause)
         if news:
             rate = self._ruling(lane)
             alone = rate.refusals >= self._facts["alone_refusals"]
@@ -197,7 +200,9 @@ class Pace:
 
     def _own_pause(self, times: int) -> float:
         first: float = self._facts["pause_seconds"]
-        return float(min(first * 2.0 ** min(max(times - 1, 0), 16), self._facts["max_pause_seconds"]))
+        return float(
+            min(first * 2.0 ** min(max(times - 1, 0), 16), self._facts["max_pause_seconds"])
+        )
 
     def _pause(self, now: float, seconds: float, reason: str) -> None:
         """Let nobody go for `seconds`. Told once, when it begins and is long."""

@@ -15,8 +15,12 @@ from __future__ import annotations
 import math
 from collections import deque
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from pipeline import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NEAR = 0.001
 """Seconds that are not worth a timer, which would come later than that anyway."""
@@ -24,6 +28,7 @@ NEAR = 0.001
 _HIGHEST = 1e6
 _LOWEST = 0.01
 _TELLING = 3
+_SPARSE = 1.2  # requests a second, fewer of which two seconds cannot measure
 _TICK = 0.05
 _TICKS = 50  # of accepted requests are remembered, longer than the two seconds that are asked for
 
@@ -41,7 +46,7 @@ class Rate:
 
     def __init__(self, now: float, *, start: float, known: float = 0.0) -> None:
         """Start gently at `start`, or at `known`, a limit found earlier."""
-        self._facts = schema.api("pace")
+        self._facts: Mapping[str, float] = schema.api("pace")
         self.mode = Mode.SETTLE if known > 0 else Mode.RAMP
         self.value = known or start
         self.in_flight = 0
@@ -53,8 +58,7 @@ class Rate:
         """One request at a time, until one is accepted."""
         self._stale = 0
         self._slot = now  # when the next request may go
-        self._crowded = False  # somebody had to wait for this rate since it last grew
-        self._crowded_at = -math.inf
+        self._crowded_at = -math.inf  # when somebody last had to wait for this rate
         self._grown_at = now
         self._top = self.value  # where settling ends
         self._settled_at = now
@@ -76,7 +80,6 @@ class Rate:
             return 0.01
         wait = self._slot - now
         if wait > NEAR:
-            self._crowded = True
             self._crowded_at = now
         return wait
 
@@ -114,8 +117,7 @@ class Rate:
         self.probing = False
         self.refusals = self.breaks = 0
         self._feel(now, seconds)
-        if self._crowded:
-            self._crowded = False
+        if now - self._crowded_at < max(0.1, 2 / self.value):
             self.value = min(self._grown(now), _HIGHEST)
         self._grown_at = now
 
@@ -164,12 +166,14 @@ class Rate:
         if self.mode is Mode.RAMP:
             return self._lately(now, 1.0)
         gone = self._gone(now)
+        overall = self._accepted / max(now - self._refused_at, 0.001)
+        if gone < _SPARSE:
+            return min(max(overall, gone * self._facts["most_at_once"]), gone)
         if active >= 2.0:
             return min(self._lately(now, 2.0), gone)
         if active >= 1.0:
             return min(self._lately(now, 1.0), gone)
         # In less than a second nothing shows: a second's quota may be used up at once.
-        overall = self._accepted / max(now - self._refused_at, 0.001)
         return min(max(self._accepted, overall, gone * self._facts["most_at_once"]), gone)
 
     def _lately(self, now: float, seconds: float) -> float:
@@ -195,7 +199,7 @@ class Rate:
                 max(self._latency * facts["doubling_latencies"], facts["min_doubling_seconds"]),
                 facts["max_doubling_seconds"],
             )
-            return self.value * 2.0 ** min(passed / doubling, 1.0)
+            return self.value * math.exp2(min(passed / doubling, 1.0))
         passed = min(passed, 1.0)
         if self.mode is Mode.SEEK:
             return self.value * math.exp(facts["seek_growth"] * passed)

@@ -16,8 +16,9 @@ from pipeline import money, schema
 from pipeline.sandbox.answers import Denied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from pipeline.model import Model
     from pipeline.money import Money
     from pipeline.schema import Violation
 
@@ -42,8 +43,11 @@ def media_type(contents: bytes) -> str:
 class Checks:
     """Judges requests by the model files. `alive` says whether an upload of ours still lives."""
 
-    def __init__(self, alive: Callable[[str], bool]) -> None:
-        self.models = schema.models()
+    def __init__(
+        self, alive: Callable[[str], bool], models: Mapping[str, Model] | None = None
+    ) -> None:
+        """Prepare to judge requests to `models`, to those that ship when there are none."""
+        self.models = dict(models or schema.models())
         self._validators = {name: schema.Validator(m.request) for name, m in self.models.items()}
         self._alive = alive
 
@@ -87,16 +91,15 @@ class Checks:
     def price(self, body: dict[str, Any]) -> Money:
         """Return the nominal price of one image of the request, from its model file."""
         card = self.models[body["model"]].card
-        price, resolution = card["x-price"], card["properties"]["resolution"]["default"]
-        tokens = price["input_tokens"]
-        taken = (
-            len(body["prompt"]) * Decimal(str(tokens["per_prompt_character"]))
-            + len(body.get("image_urls", ())) * tokens["per_reference"]
-        )
-        given = price["output_tokens_per_image"][body.get("resolution", resolution)]
+        price, properties = card["x-price"], card["properties"]
+        tokens, given = price.get("input_tokens", {}), price["output_tokens_per_image"]
+        taken = len(body["prompt"]) * _decimal(tokens.get("per_prompt_character", 0))
+        taken += len(body.get("image_urls", ())) * _decimal(tokens.get("per_reference", 0))
+        resolution = body.get("resolution", properties.get("resolution", {}).get("default"))
+        made = given.get(resolution, max(given.values()))
         return money.parse(
-            taken * Decimal(price["input_per_million_tokens"]) / _MILLION
-            + given * Decimal(price["output_per_million_tokens"]) / _MILLION
+            taken * _decimal(price.get("input_per_million_tokens", 0)) / _MILLION
+            + made * _decimal(price["output_per_million_tokens"]) / _MILLION
         )
 
     def largest_body(self) -> int:
@@ -110,7 +113,8 @@ class Checks:
             raise Denied(404, f"model {name!r} does not exist")
         card = self.models[name].card
         known = {key: part for key, part in card["properties"].items() if "not" not in part}
-        return {"type": "object", "required": card["required"], "properties": known}
+        required = card.get("required", [])
+        return {"type": "object", "required": required, "properties": known}
 
 
 def upload_type(contents: bytes) -> str:
@@ -119,6 +123,10 @@ def upload_type(contents: bytes) -> str:
     if found not in schema.api("upload", "media_types"):
         raise Denied(400, "the file is not an image of a supported format")
     return found
+
+
+def _decimal(figure: str | float) -> Decimal:
+    return Decimal(str(figure))
 
 
 def _message(violation: Violation) -> str:

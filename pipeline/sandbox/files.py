@@ -30,6 +30,8 @@ _EXPIRED = (
     b"<Message>Request has expired</Message></Error>"
 )
 _PAGE = b"<!doctype html><title>Sign in</title><p>Please sign in to continue."
+_PIXELS = 1024
+"""A side of a picture whose model does not say how large it draws."""
 _ENDLESS_CHUNK = bytes(65536)
 
 
@@ -188,10 +190,14 @@ class Files:
     def _picture(self, task: Task, index: int) -> Picture:
         card = self._models[task.body["model"]].card
         sizes = card["properties"]
-        size = task.body.get("size", sizes["size"]["default"])
-        resolution = task.body.get("resolution", sizes["resolution"]["default"])
+        size, resolution = (
+            str(task.body.get(name, sizes.get(name, {}).get("default", "")))
+            for name in ("size", "resolution")
+        )
         seed = f"{task.id}-{index}"
-        width, height = pictures.measure(size, card["x-pixels"][resolution], task.id)
+        width, height = pictures.measure(
+            size, card.get("x-pixels", {}).get(resolution, _PIXELS), task.id
+        )
         references: tuple[bytes | str, ...] = ()
         if not self._world.faults.plain:
             references = tuple(self._reference(u) for u in task.body.get("image_urls", ()))

@@ -9,6 +9,7 @@ import colorsys
 import hashlib
 import math
 import random
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -30,6 +31,8 @@ SHADOW = (0, 0, 0)
 _SMALL = 20
 _PLAIN_DIVISOR = 16
 _LONGEST_PROMPT = 700
+_RATIO = re.compile(r"([1-9]\d{0,2}):([1-9]\d{0,2})")
+_CHOSEN = ("16:9", "1:1")
 _SAVE: dict[str, dict[str, int]] = {
     "jpeg": {"quality": 82},
     "png": {"compress_level": 1},
@@ -56,11 +59,13 @@ class Picture:
 def measure(size: str, pixels: int, seed: str) -> tuple[int, int]:
     """Return width and height of a ratio such as `16:9`: its exact ratio, `pixels`² in area.
 
-    `auto` is 1:1 or 16:9 [seed], by the seed.
+    `auto`, and whatever else is no ratio, is 1:1 or 16:9 [seed], by the seed.
     """
-    if size == "auto":
-        size = "1:1" if hashlib.sha256(seed.encode()).digest()[0] % 2 else "16:9"
-    across, down = (int(part) for part in size.split(":"))
+    ratio = _RATIO.fullmatch(size)
+    if ratio is None:
+        ratio = _RATIO.fullmatch(_CHOSEN[hashlib.sha256(seed.encode()).digest()[0] % 2])
+    assert ratio is not None  # noqa: S101 - both of those that are chosen from are ratios
+    across, down = int(ratio[1]), int(ratio[2])
     unit = round(pixels / math.sqrt(across * down))
     return across * unit, down * unit
 

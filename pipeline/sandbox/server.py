@@ -23,9 +23,11 @@ from pipeline.sandbox.world import World
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pipeline.clock import Clock
+    from pipeline.model import Model
     from pipeline.sandbox.faults import Faults
     from pipeline.sandbox.tasks import Task
 
@@ -50,7 +52,8 @@ class Sandbox:
     """A stand-in for the API on a local port.
 
     `keys` are the accepted API keys, None for any that is not empty. `ledger` names the file
-    that outlives the process. `faults` may be replaced while it runs.
+    that outlives the process. `models` are those it answers for, None for those that ship.
+    `faults` may be replaced while it runs.
     """
 
     def __init__(
@@ -61,12 +64,13 @@ class Sandbox:
         dice: random.Random,
         ledger: Path | None = None,
         keys: frozenset[str] | None = None,
+        models: Mapping[str, Model] | None = None,
     ) -> None:
         self.ledger = Ledger(clock, ledger)
         self._world = World(faults, clock, dice, self.ledger)
         self._keys = keys
         self._limit = RateLimit()
-        checks = Checks(lambda url: self._files.alive(url))
+        checks = Checks(lambda url: self._files.alive(url), models)
         self._checks = checks
         self._files = Files(self._world, checks.models)
         self._callbacks = Callbacks(self._world, self._told)
@@ -275,11 +279,12 @@ async def serve(
     dice: random.Random,
     ledger: Path | None = None,
     keys: frozenset[str] | None = None,
+    models: Mapping[str, Model] | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
 ) -> AsyncIterator[Sandbox]:
     """Run a sandbox for as long as the block lasts; its address is `sandbox.url`."""
-    sandbox = Sandbox(faults, clock=clock, dice=dice, ledger=ledger, keys=keys)
+    sandbox = Sandbox(faults, clock=clock, dice=dice, ledger=ledger, keys=keys, models=models)
     await sandbox.start(host, port)
     try:
         yield sandbox

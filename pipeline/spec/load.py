@@ -46,6 +46,13 @@ class Spec:
     wrong: frozenset[shape.Path] = field(default=frozenset(), repr=False)
     """Every path of this file at which something is wrong."""
 
+    def known_models(self) -> dict[str, Model]:
+        """Return the models of this spec and of all that it includes; its own come last."""
+        found: dict[str, Model] = {}
+        for one in self.includes:
+            found |= one.known_models()
+        return found | dict(self.models)
+
     def sound(self, path: tuple[str | int, ...]) -> bool:
         """Say whether nothing is wrong with the shape of this file at `path` or below it."""
         return tuple(path) not in self.faults
@@ -87,8 +94,7 @@ class _Loader:
         self._stdin = stdin
         self._cwd = cwd.absolute()
         self._sandbox = sandbox
-        named = environ.get("BANANA_BATCH_MODELS", "")
-        self._folders = [self._cwd / one for one in named.split(os.pathsep) if one]
+        self._folders = schema.model_folders(environ, self._cwd)
         self._done: dict[Path, Spec] = {}
 
     def load(self, source: str | Path) -> Spec:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeline import sandbox
@@ -19,6 +19,7 @@ from pipeline.client import Client
 from pipeline.commands.staging import move
 from pipeline.download import Shelf
 from pipeline.engine import Bell, Orders, Parts, drive
+from pipeline.errors import Trouble
 from pipeline.lifecycle import Status
 from pipeline.model import Action, Entry, Job, Reference
 from pipeline.plan import Choice, Comparison, select
@@ -27,10 +28,10 @@ from pipeline.retry import Backoff, Looks, Pace, Patient
 from pipeline.state import Book, Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from pipeline.api import Accepted, Balance, Download, Task, Uploaded
+    from pipeline.api import Accepted, Api, Balance, Download, Task, Uploaded
     from pipeline.events import Event
     from pipeline.model import Item, Record
 
@@ -75,7 +76,7 @@ class Fuse:
 class Fused:
     """An `Api` that may be the end of the run, before a request leaves or after its answer."""
 
-    def __init__(self, api: Client, fuse: Fuse) -> None:
+    def __init__(self, api: Api, fuse: Fuse) -> None:
         self._api = api
         self._fuse = fuse
 
@@ -146,15 +147,18 @@ def job(
 def entries(*jobs: Job) -> list[Entry]:
     """Entries of one job each, in the order given."""
     return [
-        Entry(one.entry_id, position, Place("spec.yaml"), one.tags, (replace_position(one, position),))
-        for position, one in enumerate(jobs)
+        Entry(one.entry_id, at, Place("spec.yaml"), one.tags, (replace(one, position=at),))
+        for at, one in enumerate(jobs)
     ]
 
 
-def replace_position(one: Job, position: int) -> Job:
-    from dataclasses import replace
-
-    return replace(one, position=position)
+@contextmanager
+def suppress_trouble(brake: Brake) -> Iterator[None]:
+    """What stops a run is why it stopped, as `banana-batch run` has it."""
+    try:
+        yield
+    except Trouble as error:
+        brake.pull(error)
 
 
 @dataclass
@@ -162,12 +166,14 @@ class Rig:
     """One output folder and one sandbox; `run` does what `banana-batch run` does in between."""
 
     folder: Path
-    server: sandbox.Sandbox
+    server: sandbox.Sandbox | None
     clock: FastClock
     dice: random.Random = field(default_factory=lambda: random.Random(7))
     events: list[Event] = field(default_factory=list)
     host: str = ""
     key: str = "key-for-tests"
+    spent: int = 0
+    heed: Callable[[Event], None] = lambda event: None
 
     @property
     def state(self) -> Path:
@@ -187,21 +193,31 @@ class Rig:
         deadline: float | None = None,
         patience: float = 300.0,
         brake: Brake | None = None,
-        client: Client | None = None,
+        api: Api | None = None,
+        thorough: bool = False,
+        check_balance: bool = False,
+        to_pay: int = 0,
+        bell: Bell | None = None,
     ) -> BaseException | str | None:
         """Plan and drive; returns what stopped the run. Raises `Dead` when the fuse burns down."""
         fuse = fuse or Fuse()
         brake = brake or Brake(self.clock)
         choice = choice or Choice()
         store = Store(self.state, witness=fuse)
-        shelf = Shelf(self.folder, witness=fuse)
-        client = client or Client(
-            self.server.url,
-            self.key,
-            timeouts={"connect": 5, "read": 5, "write": 5, "pool": 5},
-            connections=concurrency + 4,
-            clock=self.clock,
-            environ={},
+        shelf = Shelf(self.folder, thorough=thorough, witness=fuse)
+        client = api or self._client(concurrency)
+        orders = Orders(
+            host=self.host or "test",
+            account=self.key,
+            concurrency=concurrency,
+            patience=patience,
+            deadline=deadline,
+            max_cost=max_cost,
+            task_retries=task_retries,
+            wait=wait,
+            download=download,
+            check_balance=check_balance,
+            to_pay=to_pay,
         )
         book = None
         try:
@@ -209,41 +225,9 @@ class Rig:
             move(moves, store, shelf, self.clock.now())
             shelf.sweep()
             book = Book(self.state)
-            patient = Patient(
-                Fused(client, fuse),
-                pace=Pace(clock=self.clock, brake=brake, listener=self.tell),
-                backoff=Backoff(self.dice),
-                brake=brake,
-                clock=self.clock,
-            )
-            parts = Parts(
-                api=patient,
-                store=store,
-                book=book,
-                shelf=shelf,
-                clock=self.clock,
-                brake=brake,
-                emit=self.tell,
-                timing=Looks(),
-                delays=lambda tries: 0.1 * tries,
-                quiet_for=lambda: self.clock.monotonic() - patient.last_answer,
-                dress=lambda record, index: (None, b""),
-                bell=Bell(),
-            )
-            orders = Orders(
-                host=self.host or "test",
-                account=f"{hash(self.key) & 0xFFFF:x}",
-                concurrency=concurrency,
-                patience=patience,
-                deadline=deadline,
-                max_cost=max_cost,
-                task_retries=task_retries,
-                wait=wait,
-                download=download,
-                check_balance=False,
-                to_pay=0,
-            )
-            await drive(parts, orders)
+            parts = self._parts(Fused(client, fuse), store, book, shelf, brake, bell or Bell())
+            with suppress_trouble(brake):
+                self.spent = await drive(parts, orders)
         finally:
             await client.close()
             if book is not None:
@@ -252,6 +236,39 @@ class Rig:
                 store.close()
             shelf.close()
         return brake.cause
+
+    def _client(self, concurrency: int) -> Client:
+        return Client(
+            self.server.url,
+            self.key,
+            timeouts={"connect": 5, "read": 5, "write": 5, "pool": 5},
+            connections=concurrency + 4,
+            clock=self.clock,
+            environ={},
+        )
+
+    def _parts(
+        self, api: Api, store: Store, book: Book, shelf: Shelf, brake: Brake, bell: Bell
+    ) -> Parts:
+        paces = [Pace(clock=self.clock, brake=brake, listener=self.tell) for _ in range(2)]
+        backoff = Backoff(self.dice)
+        patient = Patient(
+            api, pace=paces[0], images=paces[1], backoff=backoff, clock=self.clock, brake=brake
+        )
+        return Parts(
+            api=patient,
+            store=store,
+            book=book,
+            shelf=shelf,
+            clock=self.clock,
+            brake=brake,
+            emit=self.tell,
+            timing=Looks(),
+            delays=backoff.delay,
+            quiet_for=lambda: self.clock.monotonic() - patient.last_answer,
+            dress=lambda record, index: (None, b""),
+            bell=bell,
+        )
 
     def _stage(
         self, store: Store, shelf: Shelf, wanted: list[Entry], choice: Choice
@@ -268,6 +285,7 @@ class Rig:
 
     def tell(self, event: Event) -> None:
         self.events.append(event)
+        self.heed(event)
 
     def records(self) -> list[Record]:
         """Every job in force, in spec order."""
@@ -312,7 +330,9 @@ def _noting(
 
 
 @asynccontextmanager
-async def rig(folder: Path, *faults: str, seed: int = 1, start: float = 1_800_000_000.0) -> AsyncIterator[Rig]:
+async def rig(
+    folder: Path, *faults: str, seed: int = 1, start: float = 1_800_000_000.0
+) -> AsyncIterator[Rig]:
     """A rig with a sandbox that has these faults."""
     clock = FastClock(start)
     told = sandbox.faults(["plain=true", *faults])

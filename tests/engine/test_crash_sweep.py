@@ -5,27 +5,33 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from engine_rig import Dead, Fuse, Rig, entries, job, rig
+from engine_script import png
 
+from pipeline import sandbox
 from pipeline.lifecycle import Status
 from pipeline.model import Reference, ReferenceKind
-from engine_rig import Dead, Fuse, Rig, entries, job, rig
+from pipeline.plan import Choice
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from pipeline.model import Entry
+
+FAILED = Choice(retry=frozenset({Status.FAILED}))
 
 
 def batch(folder: Path, references_as: str = "upload") -> list[Entry]:
     """Four jobs: two that share a reference, two of one prompt."""
     file = folder / "ref.png"
     if not file.exists():
-        from PIL import Image
-
-        Image.new("RGB", (8, 8), "red").save(file)
+        file.write_bytes(png())
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     reference = Reference(
         ReferenceKind.LOCAL, "ref.png", f"sha256:{digest}", "object", file, "image/png", 70
@@ -38,69 +44,59 @@ def batch(folder: Path, references_as: str = "upload") -> list[Entry]:
     )
 
 
-def check(run: Rig, jobs: int) -> None:
+def check(run: Rig, jobs: int, *, kept: int = 0) -> None:
     """What must be true in the end, however often the run died."""
     records = run.records()
     assert [one.status for one in records] == [Status.DOWNLOADED] * jobs
     for one in records:
         (image,) = one.results
+        assert image.file == f"images/{one.stems[0]}.jpg"
         data = (run.folder / image.file).read_bytes()
         assert hashlib.sha256(data).hexdigest() == image.sha256
     assert len({one.task_id for one in records}) == jobs
-    assert run.billed() == jobs
+    assert run.server is not None
     assert run.server.ledger.requests["leaked_keys"] == 0
-    assert len(run.files()) == jobs, run.files()
+    assert len(run.files()) == jobs + kept, run.files()
     run.sound()
 
 
-async def die_and_recover(folder: Path, deaths: list[int], *faults: str, seed: int = 1, **how: str) -> int:
-    """Let runs die after so many side effects each, then run to the end; returns the last count."""
-    async with rig(folder / "out", *faults, seed=seed) as run:
-        for length in deaths:
-            try:
-                await run.run(batch(folder, **how), fuse=Fuse(length))
-            except Dead:
-                continue
+async def finish(run: Rig, wanted: list[Entry], **how: Choice) -> int:
+    """Run until every job is there; returns the side effects of the last run."""
+    for _ in range(12):
         last = Fuse()
-        for _ in range(12):
-            last = Fuse()
-            await run.run(batch(folder, **how), fuse=last)
-            if set(run.statuses()) == {Status.DOWNLOADED}:
-                break
+        await run.run(wanted, fuse=last, **how)
+        if set(run.statuses()) == {Status.DOWNLOADED}:
+            return last.count
+    raise AssertionError(run.statuses())
+
+
+async def die_and_recover(
+    folder: Path, deaths: list[int], *faults: str, seed: int = 1, references_as: str = "upload"
+) -> int:
+    """Let runs die after so many side effects each, then run to the end; returns the last count."""
+    folder.mkdir()
+    async with rig(folder / "out", *faults, seed=seed) as run:
+        wanted = batch(folder, references_as)
+        for length in deaths:
+            with suppress(Dead):
+                await run.run(wanted, fuse=Fuse(length))
+        count = await finish(run, wanted)
         check(run, 4)
-        return last.count
-
-
-def sweep_length(folder: Path, *faults: str) -> int:
-    """How many side effects an undisturbed run has."""
-
-    async def count() -> int:
-        async with rig(folder / "out", *faults) as run:
-            fuse = Fuse()
-            await run.run(batch(folder), fuse=fuse)
-            check(run, 4)
-            return fuse.count
-
-    return asyncio.run(count())
+        assert run.billed() == 4
+        return count
 
 
 @pytest.mark.parametrize("references_as", ["upload", "inline"])
-def test_a_run_that_dies_anywhere_is_finished_by_the_next(tmp_path: Path, references_as: str) -> None:
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    length = sweep_length(whole)
+def test_a_run_that_dies_anywhere_is_finished_by_the_next(folder: Path, references_as: str) -> None:
+    length = asyncio.run(die_and_recover(folder / "whole", [], references_as=references_as))
     assert length > 40
     for deaths in range(length + 1):
-        folder = tmp_path / str(deaths)
-        folder.mkdir()
-        asyncio.run(die_and_recover(folder, [deaths], references_as=references_as))
+        asyncio.run(die_and_recover(folder / str(deaths), [deaths], references_as=references_as))
 
 
-def test_a_run_that_dies_again_and_again_is_finished_at_last(tmp_path: Path) -> None:
+def test_a_run_that_dies_again_and_again_is_finished_at_last(folder: Path) -> None:
     for step in range(1, 12):
-        folder = tmp_path / str(step)
-        folder.mkdir()
-        asyncio.run(die_and_recover(folder, [step] * 12))
+        asyncio.run(die_and_recover(folder / str(step), [step] * 12))
 
 
 FAULTS = {
@@ -116,9 +112,79 @@ FAULTS = {
 
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS.keys())
 def test_dying_and_faults_together_lose_nothing_and_pay_nothing_twice(
-    tmp_path: Path, faults: tuple[str, ...]
+    folder: Path, faults: tuple[str, ...]
 ) -> None:
     for deaths in range(0, 60, 3):
-        folder = tmp_path / str(deaths)
-        folder.mkdir()
-        asyncio.run(die_and_recover(folder, [deaths], *faults, seed=deaths))
+        asyncio.run(die_and_recover(folder / str(deaths), [deaths], *faults, seed=deaths))
+
+
+# ── after a first run ───────────────────────────────────────────────────────────────────────
+
+Act = tuple["Callable[[Rig], None]", "list[Entry]", "Choice | None", int]
+
+
+async def live_on(folder: Path, first: tuple[str, ...], act: Act, deaths: int | None) -> int:
+    """A run with some faults, an act of the user's, a run that dies, a run to the end."""
+    meanwhile, wanted, choice, kept = act
+    how = {} if choice is None else {"choice": choice}
+    async with rig(folder / "out", *first) as run:
+        await run.run(entries(*(job(name, prompt) for name, prompt in BEFORE)), task_retries=0)
+        assert run.server is not None
+        billed = run.billed()
+        asked = sum(one.status in (Status.FAILED, Status.PENDING) for one in run.records())
+        run.server.faults = sandbox.faults(["plain=true"])
+        meanwhile(run)
+        if deaths is not None:
+            with suppress(Dead):
+                await run.run(wanted, fuse=Fuse(deaths), **how)
+        count = await finish(run, wanted, **how)
+        check(run, len(wanted), kept=kept)
+        assert run.billed() == billed + (asked if choice is not None else 0)
+        return count
+
+
+BEFORE = (("a", "one"), ("b", "two"), ("c", "three"))
+
+
+def harm(run: Rig) -> None:
+    """One file is missing, one is cut short."""
+    (run.folder / "images" / "a.jpg").unlink()
+    (run.folder / "images" / "b.jpg").write_bytes(b"half")
+
+
+def nothing(run: Rig) -> None:
+    """Nothing happens."""
+
+
+def named(*names: str) -> list[Entry]:
+    """The same pictures under these names."""
+    return entries(
+        *(
+            replace(job(old, prompt), entry_id=new, stems=(new,))
+            for (old, prompt), new in zip(BEFORE, names, strict=True)
+        )
+    )
+
+
+ACTS: dict[str, tuple[tuple[str, ...], Act]] = {
+    "files are repaired": ((), (harm, named("a", "b", "c"), None, 1)),
+    "two names are swapped": ((), (nothing, named("b", "a", "c"), None, 0)),
+    "a chain of names moves on": ((), (nothing, named("b", "c", "d"), None, 0)),
+    "names change and files are lost": ((), (harm, named("c", "a", "b"), None, 1)),
+    "failed tasks are retried": (("fail_first=2",), (nothing, named("a", "b", "c"), FAILED, 0)),
+    "renamed and retried": (("fail_first=1",), (nothing, named("x", "c", "b"), FAILED, 0)),
+}
+
+
+@pytest.mark.parametrize(("first", "act"), ACTS.values(), ids=ACTS.keys())
+def test_a_later_run_that_dies_anywhere_is_finished_by_the_next(
+    folder: Path, first: tuple[str, ...], act: Act
+) -> None:
+    def run(name: str, deaths: int | None) -> Awaitable[int]:
+        (folder / name).mkdir()
+        return live_on(folder / name, first, act, deaths)
+
+    length = asyncio.run(run("whole", None))  # type: ignore[arg-type]
+    assert length >= 4
+    for deaths in range(length + 1):
+        asyncio.run(run(str(deaths), deaths))  # type: ignore[arg-type]
