@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import io
 import os
+import shutil
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -112,6 +113,7 @@ class Shelf:
         self._pool = ThreadPoolExecutor(2, "shelf")
         self._limit: int = schema.api("result", "max_bytes")
         self._folders: set[Path] = set()
+        self._found: dict[str, set[Path]] = {}
 
     def close(self) -> None:
         """Remove what downloads under way left behind."""
@@ -300,16 +302,28 @@ class Shelf:
         suffix = Path(image.file).suffix
         wanted = f"images/{stem}{suffix}"
         kept = self._kept / f"{image.sha256[:16]}{suffix}"
-        for file in (self.folder / wanted, self.folder / image.file, kept):
+        there = self.folder / wanted
+        twins = self._found.setdefault(image.sha256, set())
+        for file in (there, self.folder / image.file, kept, *twins):
             if not self.wrong(file, image) and hash_of(file) == image.sha256:
-                if file != self.folder / wanted:
+                if file != there:
                     with disk(file):
-                        there = self.folder / wanted
                         self._displace(there, image.sha256)
-                        self._bring(file.with_suffix(_SIDECAR), there.with_suffix(_SIDECAR))
+                        if file in twins:
+                            file = self._copy(file)
+                        else:
+                            self._bring(file.with_suffix(_SIDECAR), there.with_suffix(_SIDECAR))
                         self._publish(file, there)
+                twins.add(there)
                 return replace(image, file=wanted)
         return None
+
+    def _copy(self, file: Path) -> Path:
+        """Return a part file like `file`, which went to a job with the very same picture."""
+        part = self._parts / f"{file.name}.part"
+        self._folder(self._parts)
+        shutil.copyfile(file, part)
+        return part
 
     def clear_the_way(self, records: Iterable[Record]) -> None:
         """Move the files of renamed jobs among what was kept, so that names can be swapped."""

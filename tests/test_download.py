@@ -431,6 +431,17 @@ def test_a_picture_that_moves_keeps_what_stood_at_its_new_name(shelf: Shelf) -> 
     assert b"my own" in files(shelf).values()
 
 
+@pytest.mark.parametrize("names", [("b", "a"), ("b", "c"), ("x", "y")])
+def test_pictures_that_are_alike_stay_two_files_when_their_names_change(
+    shelf: Shelf, names: tuple[str, str]
+) -> None:
+    images = [take(shelf, picture(), "a"), take(shelf, picture(), "b")]
+    shelf.clear_the_way([recorded(one) for one in images])  # type: ignore[misc]
+    found = [shelf.find(image, name) for image, name in zip(images, names, strict=True)]
+    assert all(found)
+    assert files(shelf) == {f"images/{name}.png": picture() for name in names}
+
+
 def test_two_pictures_can_swap_names(shelf: Shelf) -> None:
     one, two = take(shelf, picture(), "a"), take(shelf, picture("PNG", "blue"), "b")
     shelf.clear_the_way([recorded(one), recorded(two)])  # type: ignore[list-item]

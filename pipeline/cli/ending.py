@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.verbs import cli
+from pipeline.cli.verbs import ReaderGone, cli
 from pipeline.errors import Exit, SpecError, Trouble
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None, world: World | None = None) -> None
         code = Exit.WRONG_INPUT
     except (click.Abort, KeyboardInterrupt):
         code = Exit.INTERRUPTED
-    except BrokenPipeError:
+    except ReaderGone:
         _mute(sys.stdout)
         _mute(sys.stderr)
         code = Exit.DONE

@@ -32,7 +32,22 @@ _STATUSES = click.Choice(
 )
 
 
-@click.group(epilog=_EXITS, context_settings=_HELP)
+class ReaderGone(Exception):
+    """Whoever read standard output has gone (`| head`). No `OSError`: click ends on those."""
+
+
+class _Program(click.Group):
+    """The whole command line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raises `ReaderGone` where it met a broken pipe."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
+
+
+@click.group(cls=_Program, epilog=_EXITS, context_settings=_HELP)
 @click.version_option(__version__, prog_name="banana-batch")
 def cli() -> None:
     """Make images in batches from a YAML spec: resumable, never paid twice.

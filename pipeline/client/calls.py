@@ -117,7 +117,7 @@ class Client:
         if answer.status in (404, 410):
             error = self._refusal(answer)
             raise UnknownTask(
-                f"the API does not know the task {task_id} (any more)",
+                "the API does not know this task any more",
                 why=error.summary,
                 kind=error.kind,
                 code=answer.status,

@@ -36,11 +36,15 @@ def verdict(cause: BaseException | str | None, selected: Totals) -> tuple[Exit, 
     count = selected.counts
     left = sum(count.get(status, 0) for status in (*RUNNING, Status.PENDING))
     if left:
-        return Exit.UNFINISHED, f"{left} jobs are left for the next run"
+        return Exit.UNFINISHED, f"{_jobs(left)} left for the next run"
     stopped = sum(count.get(status, 0) for status in STOPPED)
     if stopped:
-        return Exit.SOME_FAILED, f"{stopped} jobs did not get their image"
+        return Exit.SOME_FAILED, f"{_jobs(stopped)} without an image"
     return Exit.DONE, ""
+
+
+def _jobs(count: int) -> str:
+    return f"{count:,} job" if count == 1 else f"{count:,} jobs"
 
 
 def publish_manifest(batch: Batch, host: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,8 @@ def run(world: World, options: RunOptions) -> int:
         stops=stop_on_signals,
     )
     finish = carry_out(opened, options, audience)
-    _summarise(opened, options, finish)
+    with suppress(BrokenPipeError):  # whoever read it has gone; the exit code still tells
+        _summarise(opened, options, finish)
     return finish.ended.exit
 
 

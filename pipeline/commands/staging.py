@@ -5,29 +5,30 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.lifecycle import Status, Step
 from pipeline.model import Action
 from pipeline.outline import Outline
-from pipeline.plan import Comparison, select
+from pipeline.plan import Comparison, misplaced, select
 from pipeline.state import Book, Store, change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pipeline.commands.batch import Batch
     from pipeline.download import Shelf
-    from pipeline.model import Item, Job, Record
+    from pipeline.model import Image, Item
     from pipeline.plan import Choice
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What staging came to: the counts, and the jobs whose files get other names."""
+    """What staging came to: the counts, and the items whose files get other names."""
 
     outline: Outline
-    moves: tuple[tuple[Job, Record], ...]
+    moves: tuple[Item, ...]
 
 
 @contextmanager
@@ -67,13 +68,13 @@ def stage(
     `allow` raises when it is shown the counts.
     """
     outline = Outline()
-    moves: list[tuple[Job, Record]] = []
+    moves: list[Item] = []
     book = Book(batch.state)
     try:
         with book.snapshot(), store.transaction():
             items = Comparison(book, choice, shelf.lost).items(batch.entries())
             chosen = outline.watch(select(items, choice))
-            store.stage(_noting_moves(chosen, moves), batch.world.clock.now())
+            store.stage(noting_moves(chosen, moves), batch.world.clock.now())
             batch.check()
             allow(outline)
     finally:
@@ -81,34 +82,51 @@ def stage(
     return Staged(outline, tuple(moves))
 
 
-def _noting_moves(
-    items: Iterator[tuple[Item, bool]], moves: list[tuple[Job, Record]]
+def noting_moves(
+    items: Iterator[tuple[Item, bool]], moves: list[Item]
 ) -> Iterator[tuple[Item, bool]]:
+    """Pass a plan's items through; `moves` gets those whose files belong under another name."""
     for item, chosen in items:
         moved = item.action in (Action.RENAMED, Action.RESTORED)
-        if moved and item.job and item.record and item.record.status is Status.DOWNLOADED:
-            moves.append((item.job, item.record))
+        if (moved and item.record and item.record.status is Status.DOWNLOADED) or (
+            item.action is Action.FETCH and _misplaced(item)
+        ):
+            moves.append(item)
         yield item, chosen
 
 
-def move(moves: tuple[tuple[Job, Record], ...], store: Store, shelf: Shelf, now: float) -> None:
+def _misplaced(item: Item) -> bool:
+    return bool(item.job and item.record and misplaced(item.job, item.record))
+
+
+def move(moves: Iterable[Item], store: Store, shelf: Shelf, now: float) -> None:
     """Bring renamed jobs' files to their names; one that is nowhere is fetched again.
 
-    Every file first leaves its old name, so that two entries can swap names.
+    Every file first leaves its old name, so that two entries can swap names, and all of it is
+    settled before anything is fetched, so that no two jobs ever claim one file.
     """
-    if not moves:
+    pairs = [(item.action, item.job, item.record) for item in moves]
+    if not pairs:
         return
-    shelf.clear_the_way(record for _, record in moves)
+    shelf.clear_the_way(record for _, _, record in pairs if record)
     with store.transaction():
-        for job, before in moves:
+        for action, job, before in pairs:
+            if job is None or before is None:
+                continue
             record = replace(before, active=True, entry_id=job.entry_id)
             found = [
                 shelf.find(image, stem)
                 for image, stem in zip(record.results, job.stems, strict=False)
             ]
-            results = tuple(image for image in found if image is not None)
-            if found and len(results) == len(found):
-                results += record.results[len(found) :]
+            wanted = zip(found, record.results, job.stems, strict=False)
+            results = tuple(there or _named(image, stem) for there, image, stem in wanted)
+            results += record.results[len(found) :]
+            if action is Action.FETCH or (found and all(found)):
                 store.note(record, now, "move", results=results)
             else:
-                store.step(change(record, Step.MISS, now))
+                store.step(change(record, Step.MISS, now, results=results))
+
+
+def _named(image: Image, stem: str) -> Image:
+    """Return a missing image under the name that it will be fetched to."""
+    return replace(image, file=f"images/{stem}{Path(image.file).suffix}")

@@ -174,7 +174,7 @@ class Submits:
     ) -> bool:
         """Say whether the same request goes out again, after the pause that this takes."""
         if SUBMIT_OUTCOMES[error.submit].step in (Step.REFUSE, Step.DOUBT):
-            self._end(record, error)
+            self._end(record, error, doubtful=doubtful)
             return False
         if isinstance(error, AccountError):
             self._desk.brake.pull(error)
@@ -243,13 +243,19 @@ class Submits:
             record = self._journal.post(record, Step.WITHDRAW)
         self._work.settle(record, left=True)
 
-    def _end(self, record: Record, error: ApiError) -> None:
-        """Write down that the API refused the job, or that nobody can tell what became of it."""
+    def _end(self, record: Record, error: ApiError, *, doubtful: bool = False) -> None:
+        """Write down that the API refused the job, or that nobody can tell what became of it.
+
+        A refusal says nothing of an earlier send of the same request that may have been executed.
+        """
         if SUBMIT_OUTCOMES[error.submit].step is Step.DOUBT:
             kind = error.kind or (
                 "indeterminate" if isinstance(error, Indeterminate) else "key_reused"
             )
             self._hold(record, kind, error.summary)
+            return
+        if doubtful:
+            self._hold(record, error.kind or "refused_later", error.summary)
             return
         self._budget.settle(record.number, NOTHING, record.estimate)
         record = self._journal.post(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,10 @@ from pipeline.entries.template import Unknown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_NO_SUCH = re.compile(r"No (filter|test) named '(.*)'\.")
 _TEMPLATES_KEPT = 2048
 _NAMES_SHOWN = 30
+_COLUMNS = "A column whose name holds spaces is read as `row['its name']`."
 
 
 class Expressions:
@@ -46,6 +49,8 @@ class Expressions:
             _must_be_sound(tree)
             template = Template.from_code(cage, cage.compile(tree), {}, None)
         except TemplateSyntaxError as error:
+            if named := _NO_SUCH.fullmatch(error.message or ""):
+                raise self._no_such(*named.groups()) from None
             raise Fault(
                 "template-syntax",
                 f"this template cannot be read: {_said(error)}",
@@ -78,6 +83,18 @@ class Expressions:
 
         return render
 
+    def _no_such(self, kind: str, name: str) -> Fault:
+        known = sorted(self._cage.filters if kind == "filter" else self._cage.tests)
+        words = [one for one in known if one.isalpha()]
+        near = explain.meant(name, words)
+        question = f"; did you mean {explain.shown(near)}?" if near else ""
+        return Fault(
+            "template-syntax",
+            f"there is no {kind} {explain.shown(name)}{question}",
+            why=f"Known here: {', '.join(words)}.",
+            fix=f"Write {explain.shown(near)} instead." if near else "Use one of these.",
+        )
+
     def _fault(self, error: BaseException, tree: nodes.Template) -> Fault:
         if isinstance(error, UndefinedError):
             return self._unknown(error, tree)
@@ -91,6 +108,8 @@ class Expressions:
             )
         if isinstance(error, (RecursionError, MemoryError)):
             return too_heavy()
+        if named := _NO_SUCH.fullmatch(str(error)):
+            return self._no_such(*named.groups())
         return Fault(
             "template-failed",
             f"a `${{{{ … }}}}` here cannot be worked out: {explain.shown(str(error))[1:-1]}",
@@ -105,11 +124,14 @@ class Expressions:
         known = sorted(name for name in self._names if name.isidentifier())
         near = explain.meant(missing[0], known)
         question = f"; did you mean {explain.shown(near)}?" if near else ""
+        advice = self._advice[""]
+        if "row" in self._names:
+            advice = f"Add a column of that name, or mend it. {_COLUMNS}"
         return Fault(
             "unknown-name",
             f"{explain.shown(missing[0])} is no name here{question}",
             why=f"Known here: {', '.join(known[:_NAMES_SHOWN])}.",
-            fix=f"Write {explain.shown(near)} instead." if near else self._advice[""],
+            fix=f"Write {explain.shown(near)} instead." if near else advice,
         )
 
 

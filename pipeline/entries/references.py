@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import glob
+import ipaddress
 import itertools
 import os
 import re
@@ -56,7 +57,7 @@ class References:
         """
         scheme = written[:8].lower()
         if scheme.startswith(("http://", "https://")):
-            return [_remote(written, role)]
+            return [_remote(written, role, warn)]
         if scheme.startswith("data:"):
             return [self._inline(written, role, model, warn)]
         if "://" in written:
@@ -179,7 +180,7 @@ class References:
         return Reference(ReferenceKind.INLINE, written, f"sha256:{picture.sha256}", role, None)
 
 
-def _remote(written: str, role: str) -> Reference:
+def _remote(written: str, role: str, warn: Callable[[Fault], None]) -> Reference:
     try:
         parts = urlsplit(written)
         sound = bool(parts.hostname) and not re.search(r"[\s\x00-\x1f]", written)
@@ -193,7 +194,22 @@ def _remote(written: str, role: str) -> Reference:
             why="The API fetches it itself, so it must be a public http(s) address.",
             fix="Write it as a browser shows it; spaces become %20.",
         )
+    if _is_private(str(parts.hostname)):
+        fault = Fault(
+            "private-url",
+            f"{explain.shown(written)} is an address that only this network knows",
+            why="The API fetches it itself, from outside.",
+            fix="Give the file itself: it is uploaded for you.",
+        )
+        warn(fault)
     return Reference(ReferenceKind.REMOTE, written, written, role)
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
 
 
 def _names(folder: Path, _changed: int) -> list[str]:
@@ -207,9 +223,10 @@ def _measured(path: Path, written: str) -> tuple[int, int]:
     except (FileNotFoundError, NotADirectoryError):
         raise Fault(
             "missing-reference",
-            f"the reference {explain.shown(written)} does not exist",
+            f"the reference {explain.shown(written)} "
+            + ("is a link to nothing" if path.is_symlink() else "does not exist"),
             why="Paths are relative to the spec, and upper and lower case count.",
-            fix=_nearby(path),
+            fix=_nearby(path, written),
         ) from None
     except OSError as error:
         raise _unreadable(written, error) from None
@@ -219,18 +236,26 @@ def _measured(path: Path, written: str) -> tuple[int, int]:
             "not-a-file",
             f"the reference {explain.shown(written)} is "
             + ("a folder" if folder else "not a regular file"),
-            fix=f"Name a file in it, or all: `{written.rstrip('/')}/*`." if folder else "",
+            fix=f"Name a file in it, or all: `{written.rstrip('/')}/*`."
+            if folder
+            else "Copy what it gives into a file.",
         )
     return status.st_size, status.st_mtime_ns
 
 
-def _nearby(path: Path) -> str:
+def _nearby(path: Path, written: str) -> str:
+    if path.is_symlink():
+        return "Mend the link."
+    if written.startswith("~"):
+        return "Write the path in full: `~` stands for no folder here."
     try:
         names = itertools.islice((one.name for one in path.parent.iterdir()), _NAMES_COMPARED)
         near = explain.meant(path.name, sorted(names))
     except OSError:
         near = ""
-    return f"Did you mean {explain.shown(near)}?" if near else "Mend the name, or add the file."
+    head = os.path.dirname(written)  # noqa: PTH120 - as the user wrote it, `..` and all
+    there = f"{head}/{near}" if head else near
+    return f"Did you mean {explain.shown(there)}?" if near else "Mend the name, or add the file."
 
 
 def _unreadable(written: str, error: OSError) -> Fault:

@@ -94,7 +94,7 @@ def _read(path: Path, suffix: str) -> Iterator[Row | BadRow]:
     with path.open("rb") as file:
         start = file.read(3)
         if start[:2] in _OTHER_BOMS:
-            yield BadRow(_not_utf8("it looks like UTF-16"), 1)
+            yield BadRow(_not_utf8("it looks like UTF-16", "UTF-16"), 1)
             return
         file.seek(3 if start == _BOM else 0)
         if suffix == ".json":
@@ -141,15 +141,16 @@ class _Lines:
             return raw.decode()
         except UnicodeDecodeError as error:
             byte = raw[error.start]
-            raise _not_utf8(f"the byte 0x{byte:02x} is not part of any character") from None
+            told = f"the byte 0x{byte:02x} is not part of any character"
+            raise _not_utf8(told, "WINDOWS-1252") from None
 
 
-def _not_utf8(why: str) -> Fault:
+def _not_utf8(why: str, encoding: str) -> Fault:
     return Fault(
         "not-utf8",
         f"the file is not UTF-8: {why}",
         why="In another encoding letters such as é or 图 would come out wrong in the prompt.",
-        fix="Save it as UTF-8, or convert it:\n  iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW",
+        fix=f"Save it as UTF-8, or convert it:\n  iconv -f {encoding} -t UTF-8 FILE > NEW",
     )
 
 
@@ -305,7 +306,8 @@ def _listed(file: BinaryIO) -> Iterator[Row | BadRow]:
         text = raw.decode()
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        yield BadRow(_not_utf8(f"the byte 0x{raw[error.start]:02x} is not a character"), line)
+        told = f"the byte 0x{raw[error.start]:02x} is not a character"
+        yield BadRow(_not_utf8(told, "WINDOWS-1252"), line)
         return
     del raw
     yield from _items(text)

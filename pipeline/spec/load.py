@@ -232,7 +232,8 @@ def _resolved(path: Path, file: str) -> Path:
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:
         # RuntimeError is what Python before 3.13 says of symbolic links in a circle.
-        raise fatal(file, "not-readable", f"{shown(file)} cannot be read: {error}") from None
+        message = f"{shown(file)} cannot be read: {error}"
+        raise fatal(file, "not-readable", message, fix="Name the file itself.") from None
 
 
 def _at_include(problem: Problem, document: Document, at: shape.Path) -> Problem:

@@ -116,6 +116,9 @@ def read_file(path: Path, file: str) -> bytes:
         with path.open("rb") as stream:
             return _sized(stream.read(limit("file_bytes") + 1), file)
     except FileNotFoundError:
+        if path.is_symlink():
+            message = f"{shown(file)} is a link to a file that does not exist"
+            raise fatal(file, "no-such-file", message, fix="Mend the link.") from None
         near = _near(path)
         raise fatal(
             file,
@@ -125,7 +128,8 @@ def read_file(path: Path, file: str) -> bytes:
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise fatal(file, "not-readable", f"{shown(file)} cannot be read: {reason}") from None
+        message = f"{shown(file)} cannot be read: {reason}"
+        raise fatal(file, "not-readable", message, fix="Look at its permissions.") from None
 
 
 def read_stream(stream: TextIO | BinaryIO | None, file: str) -> bytes:

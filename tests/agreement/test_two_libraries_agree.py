@@ -68,7 +68,7 @@ def test_of_requests(name: str) -> None:
     @example({"model": name, "prompt": "\ufeff"})
     @example({"model": name, "prompt": "x", "n": 1.0})
     @example({"model": name, "prompt": "x", "n": True})
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=50, deadline=None)
     def check(body: dict[str, Any]) -> None:
         agree(name, body)
         agree(name, {"model": name, "prompt": "x", **body})
@@ -91,14 +91,14 @@ NEAR = dict.fromkeys((key for key in KEYS if key != "version"), VALUES)
     st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5),
     st.sampled_from(["run", "output", "defaults", "entries"]),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_of_specs(top: dict[str, Any], inner: dict[str, Any], where: str) -> None:
     agree("spec", top)
     agree("spec", {"version": 1, "entries": [{}], where: [inner] if where == "entries" else inner})
 
 
 @given(VALUES, st.sampled_from(MODELS), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_of_model_files(value: Any, name: str, data: st.DataObject) -> None:
     card = json.loads(json.dumps(schema.models()[name].card))
     part = data.draw(

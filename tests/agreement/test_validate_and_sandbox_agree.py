@@ -131,7 +131,7 @@ def refusal(body: dict[str, Any]) -> str:
 @example({"model": "gemini-3-pro-image-preview", "prompt": "x", "n": 4})
 @example({"model": "gemini-3-pro-image-preview", "prompt": "x", "size": "auto"})
 @example({"model": "gemini-3.1-flash-lite-image", "prompt": "\x85"})
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_of_requests_around_the_limits(entry: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

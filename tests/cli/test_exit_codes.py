@@ -78,7 +78,7 @@ def test_2_for_a_bad_spec(banana: Call, spec: Path, tmp_path: Path) -> None:
 def test_2_without_a_key(banana: Call, spec: Path, tmp_path: Path) -> None:
     said = banana("run", spec)
     assert (said.code, "no API key" in said.err) == (2, True)
-    assert not (tmp_path / "out").exists()
+    assert every_file(tmp_path) == [spec]
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING
 from pipeline import sandbox
 from pipeline.brake import Brake
 from pipeline.client import Client
-from pipeline.commands.staging import move
+from pipeline.commands.staging import move, noting_moves
 from pipeline.download import Shelf
 from pipeline.engine import Bell, Orders, Parts, drive
 from pipeline.errors import Trouble
-from pipeline.lifecycle import Status
-from pipeline.model import Action, Entry, Job, Reference
+from pipeline.model import Entry, Job, Reference
 from pipeline.plan import Choice, Comparison, select
 from pipeline.problem import Place
 from pipeline.retry import Backoff, Looks, Pace, Patient
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from pipeline.api import Accepted, Api, Balance, Download, Task, Uploaded
     from pipeline.events import Event
+    from pipeline.lifecycle import Status
     from pipeline.model import Item, Record
 
 ESTIMATE = 33_600_000
@@ -272,13 +272,13 @@ class Rig:
 
     def _stage(
         self, store: Store, shelf: Shelf, wanted: list[Entry], choice: Choice
-    ) -> tuple[tuple[Job, Record], ...]:
+    ) -> tuple[Item, ...]:
         book = Book(self.state)
-        moves: list[tuple[Job, Record]] = []
+        moves: list[Item] = []
         try:
             with book.snapshot(), store.transaction():
                 items = select(Comparison(book, choice, shelf.lost).items(wanted), choice)
-                store.stage(_noting(items, moves), self.clock.now())
+                store.stage(noting_moves(items, moves), self.clock.now())
         finally:
             book.close()
         return tuple(moves)
@@ -317,16 +317,6 @@ class Rig:
             for path in self.folder.rglob("*")
             if path.is_file() and not path.name.startswith("state.sqlite")
         )
-
-
-def _noting(
-    items: Iterator[tuple[Item, bool]], moves: list[tuple[Job, Record]]
-) -> Iterator[tuple[Item, bool]]:
-    for item, chosen in items:
-        moved = item.action in (Action.RENAMED, Action.RESTORED)
-        if moved and item.job and item.record and item.record.status is Status.DOWNLOADED:
-            moves.append((item.job, item.record))
-        yield item, chosen
 
 
 @asynccontextmanager

@@ -139,6 +139,19 @@ def test_a_doubt_is_not_forgotten_when_a_later_try_certainly_did_nothing(folder:
     assert len(api.keys) == 1
 
 
+@pytest.mark.parametrize("error", [Refused, Disguised])
+def test_a_refusal_after_a_doubtful_send_is_not_called_unpaid(
+    folder: Path, error: type[ApiError]
+) -> None:
+    run, api = desk(folder)
+    answers: list[ApiError] = [Cut("cut"), error("no")]
+    api.on_submit = lambda n, key: answers[n - 1]
+    asyncio.run(run.run(entries(job("a")), api=api))
+    assert run.statuses() == [Status.HELD]
+    assert len(api.tasks) == 1
+    run.sound()
+
+
 def test_each_send_is_counted_and_each_attempt_has_a_key_of_its_own(folder: Path) -> None:
     run, api = desk(folder)
     api.on_submit = lambda n, key: [Cut("1"), Unavailable("2"), None][min(n, 3) - 1]
@@ -226,7 +239,7 @@ def test_a_machine_that_slept_for_days_between_two_tries_does_not_trust_the_key(
         return Cut("cut")
 
     api.on_submit = nap
-    asyncio.run(run.run(entries(job("a")), api=api))
+    asyncio.run(run.run(entries(job("a")), api=api, patience=10**9))
     assert len(api.sent) == 1
     assert run.statuses() == [Status.HELD]
 

@@ -121,7 +121,23 @@ def test_what_names_no_image_is_an_error(desk, png, written, code):
 
 def test_a_near_miss_of_a_file_name_is_named(desk, png):
     desk.put("refs/mug.png", png)
-    assert "`mug.png`" in ask(desk, "refs/mugs.png").only.fix
+    assert "`refs/mug.png`" in ask(desk, "refs/mugs.png").only.fix
+
+
+def test_a_link_to_nothing_is_called_that(desk):
+    (desk.folder / "mug.png").symlink_to("nowhere.png")
+    problem = ask(desk, "mug.png").only
+    assert (problem.code, problem.fix) == ("missing-reference", "Mend the link.")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://localhost/a.png", "http://10.0.0.1/a", "http://[::1]:8/a", "https://nas.local/a.png"],
+)
+def test_an_address_that_only_this_network_knows_is_warned_of(desk, address):
+    outcome = ask(desk, f'"{address}"')
+    assert outcome.codes == ["private-url"]
+    assert len(outcome.jobs) == 1
 
 
 def test_a_glob_gives_its_files_in_order_and_no_hidden_ones(desk, png):
