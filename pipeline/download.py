@@ -161,18 +161,20 @@ class Shelf:
     async def _drain(self, download: Download, part: Path) -> tuple[bytes, int]:
         """Read all of it; what does not fit in memory is in `part`. Returns the rest, the total."""
         loop = asyncio.get_running_loop()
-        buffer, total = bytearray(), 0
+        pieces: list[bytes] = []  # joined once: a buffer that grows would copy them twice
+        held = total = 0
         async for chunk in download.chunks:
-            buffer += chunk
+            pieces.append(chunk)
+            held += len(chunk)
             total += len(chunk)
             if total > self._limit:
                 raise NotAnImage(f"the image is larger than {self._limit} bytes")
-            if len(buffer) > _SPILL:
-                await loop.run_in_executor(self._pool, self._spill, part, bytes(buffer))
-                buffer.clear()
+            if held > _SPILL:
+                await loop.run_in_executor(self._pool, self._spill, part, b"".join(pieces))
+                pieces, held = [], 0
         if total < (download.size or 0):
             raise NotAnImage(f"the image is incomplete: {total} of {download.size} bytes came")
-        return bytes(buffer), total
+        return b"".join(pieces), total
 
     def _spill(self, part: Path, data: bytes) -> None:
         with disk(part):

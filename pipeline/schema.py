@@ -144,7 +144,8 @@ def _model_at(path: Path, *, trusted: bool) -> Model:
         raise InputError(
             f"{path} is not a model file: {said}",
             why="A model file is the JSON Schema of the request, with x-references and x-price.",
-            fix="Compare it with one that ships:\n  banana-batch schema gemini-3.1-flash-lite-image",  # noqa: E501
+            fix="Compare it with one that ships:\n"
+            "  banana-batch schema gemini-3.1-flash-lite-image",
         ) from error
 
 

@@ -179,12 +179,14 @@ def test_only_the_command_line_ends_the_process(path: Path) -> None:
 
 
 def test_there_is_one_broad_catch_in_the_program() -> None:
+    """What is raised again was not caught."""
     broad = [
         name_of(path)
         for path in FILES
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or ast.unparse(node.type) == "Exception")
+        and ast.unparse(node.body[-1]) != "raise"
     ]
     assert [name.split("/")[0] for name in broad] == ["cli"]
 

@@ -6,6 +6,7 @@ Everything comes from the environment that is passed in, never from the process'
 from __future__ import annotations
 
 import ipaddress
+import re
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR")
 
+_HOST = re.compile(rb"[A-Za-z0-9._:-]+")
 _SHOWN = "https://api.example.com"
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".test", ".home.arpa")
 
@@ -37,7 +39,7 @@ def base(text: str) -> httpx.URL:
         url.host.encode("idna")
     except (httpx.InvalidURL, UnicodeError, TypeError) as error:
         raise _wrong(f"the API's address {_shown(text)} is not a url: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not _HOST.fullmatch(url.raw_host):
         raise _wrong(f"the API's address {_shown(text)} does not begin with https:// and a host")
     if url.userinfo:
         raise _wrong("the API's address holds credentials; the key belongs in APIMART_API_KEY")

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pipeline.client.text import Censor
 
 Headers = CIMultiDict[str]
+_AHEAD = 1 << 18
+"""Bytes that a connection may read ahead: a usual image comes whole, without being held back."""
 _WHOLE_ANSWER = 1.5
 """How many read time-outs a whole answer may take: an endless drip of bytes ends there."""
 
@@ -150,6 +152,7 @@ class Wire:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 proxy=proxy or None,
+                read_bufsize=_AHEAD,
             )
 
         return AiohttpTransport(verify=context, client=session)
@@ -202,15 +205,16 @@ class Wire:
 
     async def _read(self, response: httpx.Response) -> bytes:
         stream = cast("httpx.AsyncByteStream", response.stream)
-        body = b""
+        chunks, total = [], 0
         try:
             async for chunk in stream:
-                body = body + chunk if body else chunk
-                if len(body) > self._max_answer:
+                chunks.append(chunk)
+                total += len(chunk)
+                if total > self._max_answer:
                     raise Rubbish(f"{self._host} answered with more than {self._max_answer} bytes")
         finally:
             await stream.aclose()
-        return body
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def body(self, pieces: AsyncGenerator[bytes, None]) -> Body:
         """Return a body that is sent as a stream. Its headers must tell its length."""

@@ -78,16 +78,7 @@ class Session:
         async with AsyncExitStack() as stack:
             address = self._account
             if self._batch.sandbox:
-                served = await stack.enter_async_context(
-                    sandbox.serve(
-                        self._faults,
-                        clock=self._world.clock,
-                        dice=self._world.dice,
-                        ledger=self._batch.folder / "sandbox.jsonl",
-                        models=self._batch.spec.known_models(),
-                    )
-                )
-                address = Account(served.url, self._account.key)
+                address = Account(await self._stand_in(stack), self._account.key)
             client = self._client(address)
             stack.push_async_callback(client.close)
             try:
@@ -96,6 +87,30 @@ class Session:
             except Trouble as error:
                 brake.pull(error)
         return brake.cause
+
+    async def _stand_in(self, stack: AsyncExitStack) -> str:
+        """Serve the sandbox and return its address, the same as in the last run where it can be.
+
+        The urls that an earlier rehearsal was given lead there.
+        """
+        before = self._store.fact("sandbox port")
+        for port in (int(before or 0), 0):
+            serving = sandbox.serve(
+                self._faults,
+                clock=self._world.clock,
+                dice=self._world.dice,
+                ledger=self._batch.folder / "sandbox.jsonl",
+                models=self._batch.spec.known_models(),
+                port=port,
+            )
+            try:
+                served = await stack.enter_async_context(serving)
+                break
+            except OSError:  # somebody else has the port by now
+                if not port:
+                    raise
+        self._store.keep_fact("sandbox port", str(urlsplit(served.url).port))
+        return served.url
 
     async def _bell(self, stack: AsyncExitStack, address: Account) -> Bell:
         """Open our callback receiver, when one is wanted; its secret stays the same for a spec."""

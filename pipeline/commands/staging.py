@@ -87,16 +87,16 @@ def noting_moves(
 ) -> Iterator[tuple[Item, bool]]:
     """Pass a plan's items through; `moves` gets those whose files belong under another name."""
     for item, chosen in items:
-        moved = item.action in (Action.RENAMED, Action.RESTORED)
-        if (moved and item.record and item.record.status is Status.DOWNLOADED) or (
-            item.action is Action.FETCH and _misplaced(item)
-        ):
+        if _moves(item):
             moves.append(item)
         yield item, chosen
 
 
-def _misplaced(item: Item) -> bool:
-    return bool(item.job and item.record and misplaced(item.job, item.record))
+def _moves(item: Item) -> bool:
+    if item.job is None or item.record is None or item.record.status is not Status.DOWNLOADED:
+        return False
+    renamed = item.action in (Action.RENAMED, Action.RESTORED)
+    return renamed or (item.action is Action.FETCH and misplaced(item.job, item.record))
 
 
 def move(moves: Iterable[Item], store: Store, shelf: Shelf, now: float) -> None:

@@ -86,9 +86,10 @@ def _field(spec: Spec, path: tuple[str | int, ...], value: Any) -> Field:
 
 def _lay(found: dict[str, Field], name: str, field: Field) -> None:
     """Put a field over what was there; a prompt takes the place of a prompt file and back."""
-    other = found.get(_ALTERNATIVES.get(name, ""))
-    if other is not None and other.path[:-1] != field.path[:-1]:
-        del found[_ALTERNATIVES[name]]
+    alternative = _ALTERNATIVES.get(name)
+    other = found.get(alternative) if alternative else None
+    if alternative and other and other.path[:-1] != field.path[:-1]:
+        del found[alternative]
     found[name] = field
 
 

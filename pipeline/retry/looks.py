@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from pipeline.api import Task
 
+_MISSED = 0.4
+"""The error that is counted when a task still runs although it was foretold to be done."""
 _OPEN = 16_384
 """Tasks whose last look is remembered; beyond, the oldest is forgotten, which costs a look."""
 
@@ -125,7 +127,7 @@ class Looks:
         """Take note that a task was seen to be done `seconds` after its submit."""
         known = self._model(model)
         seen = self._seen.pop(task.id, None) if task is not None else None
-        took = (seconds + (seen.elapsed if seen else 0.0)) / 2
+        took = (seconds + seen.elapsed) / 2 if seen else seconds
         if task is not None and task.actual:
             took = min(task.actual, seconds)
         known.add(took, self._facts["remembered"])
@@ -140,8 +142,10 @@ class Looks:
             (seen.estimated, known.estimate),
             (seen.extrapolated, known.progress),
         ):
-            if foretold and (over or elapsed > foretold):
+            if foretold and over:
                 belief.told(abs(foretold - elapsed) / elapsed)
+            elif foretold and elapsed > foretold:
+                belief.told(_MISSED)
             elif foretold:
                 belief.begun = True
 

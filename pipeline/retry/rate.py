@@ -29,6 +29,7 @@ _HIGHEST = 1e6
 _LOWEST = 0.01
 _TELLING = 3
 _SPARSE = 1.2  # requests a second, fewer of which two seconds cannot measure
+_SPREAD = 16  # requests under way that need no explanation
 _TICK = 0.05
 _TICKS = 50  # of accepted requests are remembered, longer than the two seconds that are asked for
 
@@ -62,6 +63,7 @@ class Rate:
         self._grown_at = now
         self._top = self.value  # where settling ends
         self._settled_at = now
+        self._hasty = 0  # refusals in a row soon after the one before
         self._refused_at = now
         self._resumed_at = now
         self._paused = 0.0  # seconds of pauses so far
@@ -71,6 +73,7 @@ class Rate:
         self._latency = 0.0
         self._usual = 0.0
         self._slowed_at = now
+        self._slowed_by = 0.0
 
     # ── going ───────────────────────────────────────────────────────────────────────────────
 
@@ -117,7 +120,7 @@ class Rate:
         self.probing = False
         self.refusals = self.breaks = 0
         self._feel(now, seconds)
-        if now - self._crowded_at < max(0.1, 2 / self.value):
+        if now - self._crowded_at < max(0.1, 2 / self.value) and not self._filling():
             self.value = min(self._grown(now), _HIGHEST)
         self._grown_at = now
 
@@ -132,8 +135,13 @@ class Rate:
         if self.mode is Mode.RAMP:
             self.value, self.mode = worked * facts["ramp_keep"], Mode.SEEK
         else:
-            calm = self.mode is Mode.SETTLE and active >= facts["calm_seconds"]
-            value = worked * facts["settle_keep" if calm else "seek_keep"]
+            if active >= facts["calm_seconds"]:
+                self._hasty = 0
+            keep = facts["settle_keep"] if self.mode is Mode.SETTLE else facts["seek_keep"]
+            if active < facts["calm_seconds"]:  # what was settled on last did not hold at all
+                keep = facts["seek_keep"] * facts["hasty_keep"] ** self._hasty
+                self._hasty += 1
+            value = worked * keep
             fell = value < self._gone(now) * facts["fall"]
             self.value = value
             self._settle(now, value)
@@ -145,10 +153,11 @@ class Rate:
         self._accepted = 0
 
     def slacken(self, now: float) -> None:
-        """Go slower, because the API gets slow, or breaks."""
-        gone = self._gone(now)
-        self.value = max(gone * self._facts["slow_keep"], _LOWEST)
-        self._settle(now, gone * self._facts["settle_keep"])
+        """Go slower than what was answered lately, because the API gets slow, or breaks."""
+        least = min(self.value, self._facts["start_per_second"])
+        worked = max(min(self.value, self._lately(now, 2.0)), least)
+        self.value = worked * self._facts["slow_keep"]
+        self._settle(now, worked * self._facts["settle_keep"])
 
     def stale(self) -> None:
         """Take what is under way for old news: it left before what is known by now."""
@@ -208,8 +217,15 @@ class Rate:
         calm = now - self._settled_at - facts["hold_seconds"]
         if calm < 0:
             return self.value
-        growth = min(facts["probe_growth"] * 2.0 ** (calm / 10), facts["seek_growth"])
+        growth = min(facts["probe_growth"] * 2.0 ** (calm / 5), facts["seek_growth"])
         return self.value * math.exp(growth * passed)
+
+    def _filling(self) -> bool:
+        """Whether more is under way than the rate and the usual time for an answer explain.
+
+        The answers will come late then, and say so too late to stop a rate that doubles.
+        """
+        return self.in_flight > _SPREAD + 2 * self.value * self._usual
 
     def _feel(self, now: float, seconds: float) -> None:
         """Follow how long answers take, and go slower when they take much longer than usual."""
@@ -220,8 +236,10 @@ class Rate:
         share = 0.2 if self._latency < self._usual else 0.001
         self._usual += (self._latency - self._usual) * share
         slow = max(self._usual * facts["slow_factor"], self._usual + facts["slow_seconds"])
-        if self._latency > slow and now - self._slowed_at > self._latency:
-            self._slowed_at = now
+        if self._latency <= slow:
+            self._slowed_by = 0.0
+        elif now - self._slowed_at > self._latency and self._latency > self._slowed_by:
+            self._slowed_at, self._slowed_by = now, self._latency
             self.slacken(now)
 
     def _count(self, stamp: float) -> None:

@@ -206,7 +206,13 @@ class Composer:
         mark = _pack(event.start_mark)
         is_map = isinstance(event, yaml.MappingStartEvent)
         if event.tag not in (None, "!", _CORE + ("map" if is_map else "seq")):
-            self._refuse_tag(event.tag, mark)
+            kinds = {_CORE + "map": "mapping", _CORE + "seq": "list"}
+            if event.tag in kinds:
+                tag = event.tag.removeprefix(_CORE)
+                message = f"`!!{tag}` stands before what is no {kinds[event.tag]}"
+                self._wrong("wrong-type", message, mark, fix="Remove the tag.")
+            else:
+                self._refuse_tag(event.tag, mark)
         if len(self._stack) >= self._depth:
             self._stop(
                 "too-deep", f"lists and mappings are nested more than {self._depth} deep", mark

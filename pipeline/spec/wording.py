@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from pipeline.spec.source import Source
 
 # Each: what libyaml or PyYAML say, what is wrong, what to do.
+_BARE_TEMPLATE = re.compile(r"[{\[].*[:,\[{]\s*[^\"',]*\$\{\{")
+_QUOTE_TEMPLATE = 'Inside of `{…}` and `[…]` put text with a template in quotes: `"${{ name }}"`.'
 _TAB = re.compile(r"found character '\\t'|found a tab character")
 _SAID: tuple[tuple[str, str, str], ...] = (
     (
@@ -48,6 +51,31 @@ _SAID: tuple[tuple[str, str, str], ...] = (
         "there is a backslash in double quotes that YAML does not know",
         r"Use single quotes, or write `\\` for a backslash.",
     ),
+    (
+        r"alphabetic or numeric character while scanning an (alias|anchor)",
+        "a `*` or `&` stands here, which YAML takes for a name of its own",
+        "Put the text in quotes.",
+    ),
+    (
+        r"while scanning a block scalar|indentation indicator",
+        "there is more than a mark behind `|` or `>`",
+        "Put the text on the lines below it, indented; or put it in quotes.",
+    ),
+    (
+        r"mapping keys are not allowed",
+        "plain text cannot start with a question mark and a space",
+        "Put the text in quotes.",
+    ),
+    (
+        r"expected <document start>",
+        "this line stands outside of the document",
+        "Put `---` before the first line and nothing behind `...`, or remove these lines.",
+    ),
+    (
+        r"directive",
+        "this line starts with `%`, but is no directive such as `%YAML 1.2`",
+        "Remove it, or put text that starts with `%` in quotes.",
+    ),
     (r"undefined tag handle", "the tag is not known here", "Remove the tag."),
     (r"incompatible YAML document", "this is not YAML 1.1 or 1.2", "Remove the `%YAML` line."),
 )
@@ -60,6 +88,9 @@ def reword(said: str, places: list[Place], source: Source) -> Problem:
     if not text.strip():
         # At the end of the text there is nothing to see: what was never closed is what is wrong.
         place, text = began, source.line(began)
+    while not text.strip() and place.line > 1:
+        place = replace(place, line=place.line - 1, column=1)
+        text = source.line(place)
     indent = text[: len(text) - len(text.lstrip())]
     if _TAB.search(said) or ("\t" in indent and place.column <= len(indent) + 1):
         return source.problem(
@@ -72,6 +103,8 @@ def reword(said: str, places: list[Place], source: Source) -> Problem:
     for pattern, message, fix in _SAID:
         if re.search(pattern, said):
             why = f"It began on line {began.line}." if began.line != place.line else ""
+            if "quote text" in fix and _BARE_TEMPLATE.search(text):
+                why, fix = "The braces of a `${{ … }}` end a mapping.", _QUOTE_TEMPLATE
             return source.problem("not-yaml", message, place, why=why, fix=fix)
     clean = "".join(c if c.isprintable() else " " for c in said).strip()
     message = f"this is not YAML: {clean[:120] or 'it cannot be read'}"

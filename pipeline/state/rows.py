@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, fields
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ _DERIVED = ("model", "prompt", "size")
 COLUMNS = tuple(field.name for field in fields(Record) if field.name not in _DERIVED)
 SELECT = ", ".join(f'j."{name}"' for name in COLUMNS)
 """The columns of a record, of a table named `j`."""
+
+_image_row = attrgetter(*(field.name for field in fields(Image)))
 
 
 def dump(value: Any) -> str:
@@ -52,7 +55,7 @@ def cell(name: str, value: Any) -> Any:
     if name == "references":
         return dump([_reference_row(one) for one in value])
     if name == "results":
-        return dump([list(astuple(one)) for one in value])
+        return dump([_image_row(one) for one in value])
     if name in ("stems", "tags"):
         return dump(list(value))
     return value

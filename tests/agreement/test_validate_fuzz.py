@@ -121,6 +121,7 @@ def verdict(folder: Path, stdin: bytes, source: str, form: str) -> int:
 
 
 @given(TOP, ROWS)
+@example({"entries": [{"enabled": None}], "defaults": {"": None}}, b"")
 @FUZZ
 def test_of_specs_with_rows(top: dict[str, Any], rows: bytes) -> None:
     document = {"version": 1, **top}

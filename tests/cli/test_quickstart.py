@@ -41,8 +41,12 @@ def first(home: Path, banana: Call) -> Said:
 
 @pytest.fixture(scope="module")
 def second(home: Path, banana: Call, first: Said) -> Said:
-    (home / FOLDER / "sandbox.jsonl").rename(home / FOLDER / "before.jsonl")
-    return banana("run", home / "specs/quickstart.yaml", "--sandbox")
+    ledger, aside = home / FOLDER / "sandbox.jsonl", home / FOLDER / "aside.jsonl"
+    ledger.rename(aside)
+    said = banana("run", home / "specs/quickstart.yaml", "--sandbox")
+    assert not ledger.exists(), "the sandbox was started, so a request was made"
+    aside.rename(ledger)
+    return said
 
 
 def rows(home: Path) -> list[dict[str, str]]:
@@ -103,7 +107,9 @@ def test_the_second_run_ends_well(second: Said) -> None:
 
 
 def test_the_second_run_makes_no_request_at_all(home: Path, second: Said) -> None:
-    assert not (home / FOLDER / "sandbox.jsonl").exists(), "the sandbox was not even started"
+    """The fixture saw that the sandbox was not even started; no job was sent twice either."""
+    question = "SELECT max(sends) FROM jobs"
+    assert facts(home / FOLDER / "state.sqlite", question) == [(1,)]
 
 
 def test_the_plan_says_that_nothing_is_to_be_done(home: Path, banana: Call, second: Said) -> None:
@@ -124,3 +130,12 @@ def test_status_and_doctor_have_nothing_to_complain_of(
 def test_status_without_a_spec_finds_the_run(home: Path, banana: Call, second: Said) -> None:
     told = json.loads(banana("status", "--format", "json").out)
     assert "quickstart" in json.dumps(told)
+
+
+def test_a_deleted_image_is_fetched_again_for_free(home: Path, banana: Call, second: Said) -> None:
+    gone = next((home / FOLDER / "images").glob("menu-tea.*"))
+    gone.unlink()
+    said = banana("run", home / "specs/quickstart.yaml", "--sandbox")
+    assert (said.code, gone.is_file()) == (0, True)
+    paid = facts(home / FOLDER / "state.sqlite", "SELECT sum(attempt), sum(sends) FROM jobs")
+    assert paid == [(JOBS, JOBS)]

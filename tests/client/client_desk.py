@@ -38,7 +38,11 @@ class Wired:
         headers = {
             name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:-2])
         }
-        return head[0], headers, await self.reader.readexactly(int(headers.get("content-length", 0)))
+        return (
+            head[0],
+            headers,
+            await self.reader.readexactly(int(headers.get("content-length", 0))),
+        )
 
     def send(self, data: bytes) -> None:
         self.writer.write(data)

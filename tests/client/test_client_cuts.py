@@ -66,8 +66,13 @@ def test_a_host_without_a_name_was_never_reached() -> None:
 
 
 def test_tls_with_a_server_that_speaks_none_was_never_sent() -> None:
+    async def plain(wired: Wired) -> None:
+        wired.send(b"HTTP/1.1 400 this is plain http\r\n\r\n")
+        await wired.writer.drain()
+        await wired.reader.read()
+
     async def scene() -> None:
-        async with Server(tell(b"HTTP/1.1 400 plain\r\n\r\n")).running() as server:
+        async with Server(plain).running() as server:
             api = client(server.url.replace("http:", "https:"))
             try:
                 await submit(api)

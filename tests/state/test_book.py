@@ -1,4 +1,4 @@
-"""The state file opened for reading: the same answers whatever the order, and one moment at a time."""
+"""The state file opened for reading: the same answers in any order, and one moment at a time."""
 
 from __future__ import annotations
 

@@ -25,11 +25,10 @@ def old(script: Path, path: Path) -> bytes:
 
 def shape(db: sqlite3.Connection) -> list[tuple[str, ...]]:
     """Every table, column, index and trigger, however its statement is spaced."""
+    told = db.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
     return sorted(
         (kind, name, " ".join(sql.split()))
-        for kind, name, sql in db.execute(
-            "SELECT type, name, sql FROM sqlite_master WHERE sql > ''"
-        )
+        for kind, name, sql in told
         if not name.startswith("sqlite_")
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from pipeline.errors import DiskError, StateError
 from pipeline.lifecycle import STEPS, Status, Step, after
 from pipeline.model import Action, Item
 from pipeline.money import Money
-from pipeline.state import Book, Store, change
+from pipeline.state import Book, Store, change, rows
 from pipeline.state.migrations import MIGRATIONS
 from pipeline.state.store import fresh_attempt
 
@@ -216,8 +217,9 @@ def test_a_record_changed_behind_our_back_is_found_by_the_check(
 def test_a_job_without_any_history_is_found_by_the_check(path: Path) -> None:
     staged(path, [job("a")])
     db = sqlite3.connect(path)
-    db.execute("INSERT INTO jobs SELECT 2, 'b', 1, 1, 1, 1, 'pending', request, '', '', '', 'f',"
-               " stems, '', 0, 0, 0, 0, '', '', '', '', '', NULL, 0, '', '', 0, 0, 0, '' FROM jobs")  # fmt: skip
+    others = [name for name in rows.COLUMNS if name not in ("number", "entry_id")]
+    columns = ", ".join(f'"{name}"' for name in others)
+    db.execute(f"INSERT INTO jobs (number, entry_id, {columns}) SELECT 2, 'b', {columns} FROM jobs")
     db.commit()
     db.close()
     (said,) = checked(path)
@@ -240,30 +242,18 @@ def test_whatever_brings_a_job_back_under_another_name_is_told(path: Path, actio
     store = Store(path)
     record = live(store, record)
     if action is Action.RETRY:
-        record = at(record, Status.EXPIRED)
-        for one in (change(live_again(store, records(path)[0]), Step.EXPIRE, NOW),):
-            store.write([one])
+        for step in (Step.MISS, Step.EXPIRE):
+            store.write([change(record, step, NOW)])
+            record = change(record, step, NOW).after
     with store.transaction():
         store.stage([(Item(Action.REMOVED, "", None, record), False)], NOW)
-    gone = at_inactive(record)
+    gone = replace(record, active=False)
     with store.transaction():
         store.stage([(Item(action, "", job("b"), gone), True)], NOW)
     store.close()
     (back,) = records(path)
     assert back.entry_id == "b"
     assert checked(path) == []
-
-
-def live_again(store: Store, record):
-    one = change(record, Step.MISS, NOW)
-    store.write([one])
-    return one.after
-
-
-def at_inactive(record):
-    from dataclasses import replace
-
-    return replace(record, active=False)
 
 
 # ── money over attempts ─────────────────────────────────────────────────────────────────────

@@ -1,20 +1,13 @@
-"""Puts a broken rule into words: what is wrong, why it matters, what to write instead.
-
-The shape of a spec and the limits of a model are told in the same voice, because both come
-through here. What a schema says for itself is used before any words of our own: `x-refused`
-(`why`, `fix`), `x-form` (a pattern in words), `x-mistaken` (other names people write for a field),
-`examples`.
-"""
+"""One function a rule: what to say when it is broken."""
 
 from __future__ import annotations
 
-import difflib
-import math
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pipeline import schema, secret
+from pipeline.explain.nearest import letters, meant
 from pipeline.problem import Place, Problem
 
 if TYPE_CHECKING:
@@ -38,8 +31,6 @@ _BOOLEANS = {
 _IN_THE_SPEC = {"image_urls": "references"}
 _SHOWN = 60
 _SHORT = 30
-_CLOSE_RATIO = 0.07
-_RATIO = re.compile(r"(\d{1,6})\s*[:xX×/*,;-]\s*(\d{1,6})")
 
 
 def explain(violation: Violation, place: Place, text: str, within: str = "") -> Problem:
@@ -61,20 +52,6 @@ def explain(violation: Violation, place: Place, text: str, within: str = "") -> 
         text=secret.mask(text),
         within=within,
     )
-
-
-def meant(word: str, known: Iterable[str]) -> str:
-    """Return the one of `known` that `word` is probably meant to be, or `""`.
-
-    Case and separators count for nothing, and a ratio means the nearest one, when that is near:
-    `16x9`, `1920x1080` and `17:9` mean `16:9`.
-    """
-    choices = list(known)
-    same = [one for one in choices if _letters(one) == _letters(word)]
-    near = same or _same_ratio(word, choices)
-    if not near and not _RATIO.fullmatch(word.strip()):
-        near = difflib.get_close_matches(word, choices, n=1, cutoff=0.7)
-    return near[0] if near else ""
 
 
 def stands_for(key: str, field: str) -> bool:
@@ -158,7 +135,7 @@ def _enum(v: Violation) -> _Words:
         return "wrong-type", message, "", f"Write `{_written(v.path, right)}`."
     near = meant(str(v.value), words) if not isinstance(v.value, (dict, list)) else ""
     question = f"; did you mean `{near}`?" if near else ""
-    sure = near and _letters(near) == _letters(str(v.value))
+    sure = near and letters(near) == letters(str(v.value))
     why = f"It must be {_either(words)}." if len(words) > 1 else f"It can only be {words[0]}."
     right = near or (words[0] if len(words) == 1 else "")
     fix = f"Write `{_written(v.path, right)}`." if right else "Write one of these."
@@ -342,21 +319,6 @@ def _such_as(v: Violation) -> str:
     flat = [one for one in flat if len(one) <= _SHORT] or flat[:1]
     flat = [one for one in flat if len(one) <= _SHOWN]
     return f", such as {_either(f'`{_written(v.path, one)}`' for one in flat[:2])}" if flat else ""
-
-
-def _letters(word: str) -> str:
-    return re.sub(r"[^0-9a-z]", "", word.casefold().replace("x", "").replace("×", ""))
-
-
-def _same_ratio(word: str, choices: Iterable[str]) -> list[str]:
-    asked = _RATIO.fullmatch(word.strip())
-    if not asked or "0" in (asked[1].strip("0") or "0", asked[2].strip("0") or "0"):
-        return []
-    ratio = int(asked[1]) / int(asked[2])
-    offered = [(one, found) for one in choices if (found := _RATIO.fullmatch(one))]
-    distance = {one: abs(math.log(ratio * int(f[2]) / int(f[1]))) for one, f in offered}
-    best = min(distance, key=distance.__getitem__, default="")
-    return [best] if best and distance[best] <= _CLOSE_RATIO else []
 
 
 def _properties(part: Mapping[str, Any]) -> dict[str, Any]:
