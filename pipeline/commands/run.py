@@ -26,6 +26,7 @@ from pipeline.state import Book
 from pipeline.summary import closing, closing_data
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pipeline.commands.batch import Batch
@@ -264,7 +265,16 @@ def _summarise(opened: Batch, options: RunOptions, finish: Finish) -> None:
 
 def _account(opened: Batch, options: RunOptions) -> account.Account | None:
     if options.sandbox:
+        _check_faults(options.faults)
         return account.Account("sandbox", "sandbox")
     if options.faults:
         raise InputError("--fault goes with --sandbox: the real API takes no orders")
     return account.find(opened.world.environ, opened.home, options.key_file)
+
+
+def _check_faults(words: Sequence[str]) -> None:
+    """Raise `InputError` for a fault that there is none of, before anything else is done."""
+    if words:
+        from pipeline.sandbox import faults
+
+        faults(words)

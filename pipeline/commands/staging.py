@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +42,9 @@ def store_of(batch: Batch) -> Iterator[Store]:
         store.close()
         if fresh and _untouched(batch):
             shutil.rmtree(batch.folder, ignore_errors=True)
+            if batch.folder.parent.name == "out":
+                with suppress(OSError):
+                    batch.folder.parent.rmdir()
         raise
     store.close()
 

@@ -48,11 +48,19 @@ class _Belief:
 
 @dataclass(slots=True)
 class _Model:
-    """One model: how long its tasks took, and what its tasks' own words are worth."""
+    """One model: how long its tasks took, and what its tasks' own words are worth.
+
+    `early` is the share of first looks that found the task running (`ran` of them since the last
+    task was done). Durations are mostly known from the look that saw the end, so they are too
+    long, the more so the later that look is; `haste` shortens first looks until enough are early.
+    """
 
     order: deque[float] = field(default_factory=deque)
     sorted: list[float] = field(default_factory=list)
     begun: int = 0
+    ran: int = 0
+    early: float = 0.5
+    haste: float = 1.0
     estimate: _Belief = field(default_factory=_Belief)
     progress: _Belief = field(default_factory=_Belief)
 
@@ -96,7 +104,7 @@ class Looks:
         if self._foretold(known) and known.after(0.9) - known.after(0.1) > 2 * tolerance:
             # The task itself will say how long it takes: asked early, when few are done.
             return float(min(known.after(0.05), self._facts["max_gap_seconds"]))
-        step = max(known.after(1 / self._facts["steps"]), shortest + tolerance)
+        step = max(known.after(1 / self._facts["steps"]), shortest + tolerance) * known.haste
         return float(min(step, self._facts["max_gap_seconds"]))
 
     def next(self, model: str, elapsed: float, task: Task) -> float:
@@ -107,7 +115,9 @@ class Looks:
         facts, known = self._facts, self._model(model)
         estimated = task.estimated
         extrapolated = elapsed * 100 / task.progress if task.progress >= 5 else 0.0
-        self._judge(known, self._seen.get(task.id), elapsed, over=False)
+        before = self._seen.get(task.id)
+        known.ran += before is None
+        self._judge(known, before, elapsed, over=False)
         while len(self._seen) >= _OPEN:
             self._seen.pop(next(iter(self._seen)))
         self._seen[task.id] = _Seen(elapsed, estimated, extrapolated)
@@ -131,8 +141,19 @@ class Looks:
         if task is not None and task.actual:
             took = min(task.actual, seconds)
         known.add(took, self._facts["remembered"])
+        self._hasten(known)
         if took:
             self._judge(known, seen, took, over=True)
+
+    def _hasten(self, known: _Model) -> None:
+        """Look earlier while hardly any first look is too early, and later when many are."""
+        known.early += (min(known.ran, 1) - known.early) * 0.05
+        known.ran = max(known.ran - 1, 0)
+        low, high = self._facts["early_share"]
+        if known.early < low:
+            known.haste *= 0.97
+        elif known.early > high:
+            known.haste = min(known.haste * 1.03, 1.0)
 
     def _judge(self, known: _Model, seen: _Seen | None, elapsed: float, *, over: bool) -> None:
         """Compare what was foretold with what came: the end (`over`), or no end when due."""
@@ -147,7 +168,7 @@ class Looks:
             elif foretold and elapsed > foretold:
                 belief.told(_MISSED)
             elif foretold:
-                belief.begun = True
+                belief.told(0.0)
 
     def forget(self, task_id: str) -> None:
         """Forget a task that nobody will look at again."""

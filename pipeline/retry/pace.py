@@ -152,9 +152,9 @@ class Pace:
 
     def answered(self, lane: Lane, seconds: float) -> None:
         """The request was answered, well or not, after `seconds`, and not for being too many."""
-        now = self._clock.monotonic()
+        now, ruling = self._clock.monotonic(), self._ruling(lane)
         for rate in (self._rates[lane], self._all):
-            rate.accepted(now, seconds, news=rate.back())
+            rate.accepted(now, seconds, news=rate.back() and rate is ruling)
 
     def refused(self, lane: Lane, retry_after: float | None) -> None:
         """429: everybody waits `retry_after` seconds, or for as long as seems right."""
@@ -184,7 +184,6 @@ class Pace:
             rate.breaks += 1
             if rate.breaks >= row:
                 rate.slacken(now)
-                rate.stale()
                 rate.probing = True
                 pause = max(pause, self._own_pause(rate.breaks - row))
         self._pause(now, pause, "the API does not answer well")

@@ -62,7 +62,7 @@ class Rate:
         self._crowded_at = -math.inf  # when somebody last had to wait for this rate
         self._grown_at = now
         self._top = self.value  # where settling ends
-        self._settled_at = now
+        self._calm_until = now + self._facts["rest_seconds"]
         self._hasty = 0  # refusals in a row soon after the one before
         self._refused_at = now
         self._resumed_at = now
@@ -72,8 +72,7 @@ class Rate:
         self._recent: deque[tuple[float, int]] = deque(maxlen=_TICKS)
         self._latency = 0.0
         self._usual = 0.0
-        self._slowed_at = now
-        self._slowed_by = 0.0
+        self._slow_until = now
 
     # ── going ───────────────────────────────────────────────────────────────────────────────
 
@@ -120,7 +119,9 @@ class Rate:
         self.probing = False
         self.refusals = self.breaks = 0
         self._feel(now, seconds)
-        if now - self._crowded_at < max(0.1, 2 / self.value) and not self._filling():
+        if self._filling():
+            self._calm_until = max(self._calm_until, now + self._facts["rest_seconds"])
+        elif now - self._crowded_at < max(0.1, 2 / self.value):
             self.value = min(self._grown(now), _HIGHEST)
         self._grown_at = now
 
@@ -135,16 +136,17 @@ class Rate:
         if self.mode is Mode.RAMP:
             self.value, self.mode = worked * facts["ramp_keep"], Mode.SEEK
         else:
-            if active >= facts["calm_seconds"]:
-                self._hasty = 0
-            keep = facts["settle_keep"] if self.mode is Mode.SETTLE else facts["seek_keep"]
+            sure = self.mode is Mode.SETTLE and active >= facts["calm_seconds"]
+            keep = facts["settle_keep"] if sure else facts["seek_keep"]
+            top = worked * keep
             if active < facts["calm_seconds"]:  # what was settled on last did not hold at all
-                keep = facts["seek_keep"] * facts["hasty_keep"] ** self._hasty
-                self._hasty += 1
-            value = worked * keep
-            fell = value < self._gone(now) * facts["fall"]
-            self.value = value
-            self._settle(now, value)
+                keep *= facts["hasty_keep"] ** self._hasty
+                self._hasty = min(self._hasty + 1, 2)
+            else:
+                self._hasty = 0
+            fell = worked * keep < self._gone(now) * facts["fall"]
+            self.value = worked * keep
+            self._settle(now, top, sure=sure)
             if fell:  # the limit itself was cut, and nobody knows to what
                 self.mode = Mode.SEEK
         self.value = max(self.value, _LOWEST)
@@ -157,7 +159,8 @@ class Rate:
         least = min(self.value, self._facts["start_per_second"])
         worked = max(min(self.value, self._lately(now, 2.0)), least)
         self.value = worked * self._facts["slow_keep"]
-        self._settle(now, worked * self._facts["settle_keep"])
+        self._settle(now, worked * self._facts["settle_keep"], sure=False)
+        self.stale()
 
     def stale(self) -> None:
         """Take what is under way for old news: it left before what is known by now."""
@@ -196,10 +199,11 @@ class Rate:
             return self.value
         return max(min(self.value, self._lately(now, 2.0)), _LOWEST)
 
-    def _settle(self, now: float, top: float) -> None:
+    def _settle(self, now: float, top: float, *, sure: bool) -> None:
+        """Climb to `top`, stay there, and feel for more: soon, unless `top` is `sure`."""
         self.mode = Mode.SETTLE
         self._top = top
-        self._settled_at = now
+        self._calm_until = now + self._facts["hold_seconds" if sure else "rest_seconds"]
 
     def _grown(self, now: float) -> float:
         facts, passed = self._facts, max(now - self._grown_at, 0.0)
@@ -214,7 +218,7 @@ class Rate:
             return self.value * math.exp(facts["seek_growth"] * passed)
         if self.value < self._top:
             return min(self.value * math.exp(facts["settle_growth"] * passed), self._top)
-        calm = now - self._settled_at - facts["hold_seconds"]
+        calm = now - self._calm_until
         if calm < 0:
             return self.value
         growth = min(facts["probe_growth"] * 2.0 ** (calm / 5), facts["seek_growth"])
@@ -233,14 +237,15 @@ class Rate:
         if not self._latency:
             self._latency = self._usual = seconds
         self._latency += (seconds - self._latency) * 0.2
-        share = 0.2 if self._latency < self._usual else 0.001
+        # What is usual falls at once and rises within minutes: a slow hour becomes usual, too.
+        passed = max(now - self._grown_at, 0.0)
+        share = 0.2 if self._latency < self._usual else min(passed / facts["usual_seconds"], 0.2)
         self._usual += (self._latency - self._usual) * share
         slow = max(self._usual * facts["slow_factor"], self._usual + facts["slow_seconds"])
-        if self._latency <= slow:
-            self._slowed_by = 0.0
-        elif now - self._slowed_at > self._latency and self._latency > self._slowed_by:
-            self._slowed_at, self._slowed_by = now, self._latency
+        if self._latency > slow and now > self._slow_until:
             self.slacken(now)
+            # Not again before what is under way has had the time to come back.
+            self._slow_until = now + self.in_flight / (self.value * (1 / facts["slow_keep"] - 1))
 
     def _count(self, stamp: float) -> None:
         """Remember an accepted request by the clock of going, which stands during pauses."""

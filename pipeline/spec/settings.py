@@ -97,9 +97,10 @@ def _value(name: str, word: Any, rule: Mapping[str, Any]) -> Any:
     flag = "--" + name.replace("_", "-")
     told = explain(violations[0], Place(""), "")
     examples = rule.get("examples", [rule.get("default", "")])
+    said = told.message.replace("the spec", "it", 1)
     raise InputError(
         f"{flag} cannot be {shown(word)}",
-        why=told.why or f"{told.message[0].upper()}{told.message[1:]}.",
+        why=told.why or f"{said[0].upper()}{said[1:]}.",
         fix=f"For example:\n  {flag} {str(examples[0]).lower()}",
     )
 

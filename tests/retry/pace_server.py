@@ -69,7 +69,7 @@ class Limited:
             if lane == "submit":
                 self._running += 1
                 loop.call_later(self.lasts, self._end)
-        (self.refused if wait else self.taken).append((now, lane))
+        (self.refused if wait else self.taken).append((clock.monotonic(), lane))
         await clock.sleep(self.latency * self._dice.uniform(0.4, 0.6))
         self.slowest = max(self.slowest, clock.monotonic() - began)
         return self._told(wait) if wait else None
