@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
 TOOL = str(Path(sys.executable).with_name("banana-batch"))
 """The program under test: the one installed beside the interpreter that runs the benchmark."""
@@ -32,12 +32,16 @@ class Cost:
 
 
 def run(
-    command: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    environ: Mapping[str, str] | None = None,
+    well: Container[int] = (0,),
 ) -> tuple[Cost, str]:
     """Run a program to its end; returns its cost, that of its children included, and its output.
 
-    Raises `RuntimeError` with what it said when it did not end well. The peak is honest while the
-    caller is small: a new process begins with its parent's pages.
+    Raises `RuntimeError` with what it said when its exit code is none of `well`. The peak is honest
+    while the caller is small: a new process begins with its parent's pages.
     """
     with (cwd / "stdout").open("w+") as out, (cwd / "stderr").open("w+") as err:
         began = time.perf_counter()
@@ -50,7 +54,7 @@ def run(
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         said = out.read()
-        if process.returncode:
+        if process.returncode not in well:
             err.seek(0)
             said += err.read()
             raise RuntimeError(f"{command} ended with {process.returncode}:\n{said[-4000:]}")

@@ -16,6 +16,8 @@ from stand_in import Missing, serving
 
 TARGET = 500e6
 """Bytes of memory."""
+_MORE_TO_DO = 5
+"""How a run ends that leaves the images for a later one."""
 
 
 def main(rows: int) -> int:
@@ -34,7 +36,7 @@ def main(rows: int) -> int:
                 ("plan", "spec.yaml"),
                 ("run", "spec.yaml", "--no-download", "--no-gallery", "--concurrency", "64"),
             ):
-                cost, _ = run([TOOL, *words], cwd=folder, environ=environ)
+                cost, _ = run([TOOL, *words], cwd=folder, environ=environ, well=(0, _MORE_TO_DO))
                 missed |= verdict(
                     f"{words[0]} of {rows:,} rows: {cost.wall:.0f} s, {rows / cost.wall:,.0f} a"
                     " second, peak memory",

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pipeline.engine.fetches import Dress
     from pipeline.engine.watch import Timing
     from pipeline.events import Listener
-    from pipeline.model import Record
     from pipeline.state import Book, Store
 
 _FETCHERS = 64
@@ -133,7 +132,7 @@ class _Run:
         self._journal = journal
         brake = parts.brake
         self.budget = Budget(orders.max_cost, brake)
-        self._work = Work(orders.concurrency, parts.book.highest(), brake, parts.bell)
+        self._work = Work(orders.concurrency, parts.book.highest(), brake, parts.bell, self.budget)
         desk = Desk(
             api=parts.api,
             host=orders.host,
@@ -161,16 +160,11 @@ class _Run:
         work, orders = self._work, self._orders
         work.lead(Status.PENDING, self._submits.put)
         work.lead(Status.SUBMITTING, self._submits.put)
-        work.lead(Status.SUBMITTED, self._watch.add if orders.wait else self._unwatched)
         if orders.wait:
             self._watch.feed(self._looks)
+            work.lead(Status.SUBMITTED, self._watch.add)
         if orders.wait and orders.download:
             work.lead(Status.COMPLETED, self._fetches.put)
-
-    def _unwatched(self, record: Record) -> None:
-        """Count a task that this run does not wait for as having cost its estimate."""
-        self.budget.settle(record.number, None, record.estimate)
-        self._work.settle(record, left=True)
 
     async def go(self) -> None:
         """Run the lanes until all is done or the brake is pulled, then let them finish a step."""

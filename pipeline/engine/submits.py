@@ -234,12 +234,9 @@ class Submits:
             del self._pausing[number]
 
     def _leave(self, record: Record, *, doubtful: bool) -> None:
-        """Leave the job to a later run, `pending` again when it was certainly not executed.
-
-        What may have been executed counts as spent, or others would wait for its money for ever.
-        """
-        self._budget.settle(record.number, None if doubtful else NOTHING, record.estimate)
+        """Leave the job to a later run, `pending` again when it was certainly not executed."""
         if not doubtful:
+            self._budget.settle(record.number, NOTHING, record.estimate)
             record = self._journal.post(record, Step.WITHDRAW)
         self._work.settle(record, left=True)
 

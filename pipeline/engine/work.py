@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pipeline.brake import Brake
     from pipeline.engine.bell import Bell
+    from pipeline.engine.budget import Budget
     from pipeline.errors import Trouble
     from pipeline.model import Record
 
@@ -75,8 +76,11 @@ class Work:
     `left` counts the jobs that this run gave up on but a later one can go on with.
     """
 
-    def __init__(self, concurrency: int, highest: int, brake: Brake, bell: Bell) -> None:
+    def __init__(
+        self, concurrency: int, highest: int, brake: Brake, bell: Bell, budget: Budget
+    ) -> None:
         """Let at most `concurrency` tasks run at once; job numbers go up to `highest`."""
+        self._budget = budget
         self._brake = brake
         self._bell = bell
         self._slots = asyncio.Semaphore(concurrency)
@@ -115,7 +119,11 @@ class Work:
             self._slots.release()
 
     def settle(self, record: Record, *, left: bool = False) -> None:
-        """This run is done with the job; `left` when a later one can go on with it."""
+        """This run is done with the job; `left` when a later one can go on with it.
+
+        Money still set aside for it counts as spent, or others would wait for it for ever.
+        """
+        self._budget.settle(record.number, None, record.estimate)
         self.free(record)
         self._bell.forget(record.number)
         self.left += left

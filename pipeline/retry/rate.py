@@ -113,7 +113,7 @@ class Rate:
         Goes faster when somebody had to wait, unless it is no news (see `back`).
         """
         self._accepted += 1
-        self._count(now - self._paused)
+        self._count(self._gone_by(now))
         if not news:
             return
         self.probing = False
@@ -175,10 +175,12 @@ class Rate:
 
     def _worked(self, now: float, active: float) -> float:
         """Return the rate that worked until now, `active` seconds of going after a refusal."""
-        if self.mode is Mode.RAMP:
-            return self._lately(now, 1.0)
-        gone = self._gone(now)
         overall = self._accepted / max(now - self._refused_at, 0.001)
+        if self.mode is Mode.RAMP:
+            # Others' pauses have let windows begin anew: then the second of going was a longer one.
+            worked = self._lately(now, 1.0)
+            return min(worked, overall) if self._paused > self._paused_before else worked
+        gone = self._gone(now)
         if gone < _SPARSE:
             return min(max(overall, gone * self._facts["most_at_once"]), gone)
         if active >= 2.0:
@@ -188,9 +190,13 @@ class Rate:
         # In less than a second nothing shows: a second's quota may be used up at once.
         return min(max(self._accepted, overall, gone * self._facts["most_at_once"]), gone)
 
+    def _gone_by(self, now: float) -> float:
+        """Return the clock of going, which stands during pauses."""
+        return max(now, self._resumed_at) - self._paused
+
     def _lately(self, now: float, seconds: float) -> float:
         """Return the requests a second that were accepted in the last `seconds` of going."""
-        since = now - self._paused - seconds
+        since = self._gone_by(now) - seconds
         return sum(number for stamp, number in self._recent if stamp > since) / seconds
 
     def _gone(self, now: float) -> float:
@@ -248,7 +254,7 @@ class Rate:
             self._slow_until = now + self.in_flight / (self.value * (1 / facts["slow_keep"] - 1))
 
     def _count(self, stamp: float) -> None:
-        """Remember an accepted request by the clock of going, which stands during pauses."""
+        """Remember an accepted request by the clock of going."""
         if self._recent and stamp - self._recent[-1][0] < _TICK:
             last, number = self._recent.pop()
             self._recent.append((last, number + 1))

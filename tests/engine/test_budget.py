@@ -217,6 +217,21 @@ def test_a_job_without_a_clear_answer_does_not_keep_others_waiting_for_its_money
     assert len(api.tasks) == 3
 
 
+def test_a_job_that_cannot_be_looked_at_does_not_keep_others_waiting_for_its_money(
+    folder: Path,
+) -> None:
+    run, api = desk(folder)
+
+    def refuse(paid: object, task: Task) -> Task:
+        raise Refused("no", code=400)
+
+    api.on_look = refuse
+    jobs = entries(*(job(f"e{n}", str(n)) for n in range(4)))
+    cause = asyncio.run(run.run(jobs, api=api, max_cost=2 * ESTIMATE))
+    assert isinstance(cause, BudgetReached)
+    assert run.statuses() == [Status.SUBMITTED] * 2 + [Status.PENDING] * 2
+
+
 def test_a_run_that_does_not_wait_holds_its_limit_and_ends(folder: Path) -> None:
     run, api = desk(folder)
     jobs = entries(*(job(f"e{n}", str(n)) for n in range(9)))
