@@ -118,7 +118,7 @@ class Soak:
 
     def _harm(self, share: float = 1.0) -> None:
         """Delete a finished image, or cut it short."""
-        files = sorted((self.out / "images").glob("*.*"))
+        files = sorted(one for one in (self.out / "images").glob("*") if one.is_file())
         if not files or self._dice.random() >= share:
             return
         file = self._dice.choice(files)

@@ -144,7 +144,7 @@ class Rate:
                 self._hasty = min(self._hasty + 1, 2)
             else:
                 self._hasty = 0
-            fell = worked * keep < self._gone(now) * facts["fall"]
+            fell = worked < self._gone(now) * facts["fall"]
             self.value = worked * keep
             self._settle(now, top, sure=sure)
             if fell:  # the limit itself was cut, and nobody knows to what
