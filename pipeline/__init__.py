@@ -8,8 +8,6 @@ For programs: `from pipeline import load, plan, run`; `docs/python.md` shows how
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
@@ -23,29 +21,15 @@ _HOMES = {
 """The names that the package offers, and the room that each is from."""
 
 
-class _Package(ModuleType):
-    """This package: its names are loaded when they are first asked for, so that it stays quick.
+def __getattr__(name: str) -> Any:
+    """Load a name when it is first asked for, so that importing the package stays quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-    `pipeline.plan` is the function, also once the room of that name was imported: the import
-    system would put the module into its place.
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        home = import_module(f"{__name__}.{_HOMES[name]}")
-        found = self.__dict__[name] = getattr(home, name)
-        return found
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _HOMES and isinstance(value, ModuleType):
-            return
-        super().__setattr__(name, value)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *_HOMES})
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return found
 
 
-sys.modules[__name__].__class__ = _Package
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

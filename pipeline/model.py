@@ -173,8 +173,8 @@ class Record:
     `attempt` counts the keys used (1 is the first); `sends` the requests sent in all; `retries`
     the attempts made by themselves after the API reported a failed task. `extras` is the JSON of
     what the body holds besides `request` (`""` for nothing), so that the very same bytes can go
-    out again. `host` is the API the task belongs to and `account` a short hash of the key it was sent
-    with: a task is only asked for where it lives. `cost` is what the task cost, None while
+    out again. `host` is the API the task belongs to and `account` a short hash of the key it was
+    sent with: a task is only asked for where it lives. `cost` is what the task cost, None while
     unknown; `sunk` what earlier attempts of this job cost.
     """
 

@@ -15,7 +15,7 @@ from pipeline import money, terminal
 from pipeline.errors import InputError
 from pipeline.lifecycle import Status
 from pipeline.model import Action
-from pipeline.plan import Choice, Tally, pays
+from pipeline.planning import Choice, Tally, pays
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

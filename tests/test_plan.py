@@ -19,7 +19,7 @@ from pipeline.lifecycle import Status, Step
 from pipeline.model import PAYING, Action, Entry, Image, Job, Reference, ReferenceKind
 from pipeline.money import Money
 from pipeline.outline import Outline
-from pipeline.plan import Choice, Comparison, Tally, difference, pays, select, works
+from pipeline.planning import Choice, Comparison, Tally, difference, pays, select, works
 from pipeline.problem import Place
 from pipeline.state import Book, Store, change
 

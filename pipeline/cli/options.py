@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pipeline.commands.run import RunOptions
     from pipeline.commands.world import World
-    from pipeline.plan import Choice
+    from pipeline.planning import Choice
 
     _Command = Callable[..., Any]
     _Decorator = Callable[[_Command], _Command]
@@ -107,7 +107,7 @@ shown = together(
 def choice(words: dict[str, Any]) -> Choice:
     """Take what was selected out of a command's words."""
     from pipeline.lifecycle import Status
-    from pipeline.plan import Choice
+    from pipeline.planning import Choice
 
     retry = frozenset({Status.FAILED}) if words.pop("retry_failed") else frozenset()
     return Choice(

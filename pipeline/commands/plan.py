@@ -13,7 +13,7 @@ from pipeline import outline, terminal
 from pipeline.commands import batch
 from pipeline.download import Shelf, disk
 from pipeline.errors import Exit
-from pipeline.plan import Choice, Comparison, select
+from pipeline.planning import Choice, Comparison, select
 from pipeline.state import Book
 
 if TYPE_CHECKING:

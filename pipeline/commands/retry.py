@@ -12,7 +12,7 @@ from pipeline.commands.run import RunOptions, run
 from pipeline.errors import Exit, InputError
 from pipeline.lifecycle import STOPPED, Status
 from pipeline.money import Money
-from pipeline.plan import Choice
+from pipeline.planning import Choice
 from pipeline.state import Book
 
 if TYPE_CHECKING:

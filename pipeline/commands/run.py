@@ -21,7 +21,7 @@ from pipeline.events import Ended, Noted, Started
 from pipeline.lifecycle import STOPPED, Status
 from pipeline.lock import held
 from pipeline.outline import approved
-from pipeline.plan import Choice
+from pipeline.planning import Choice
 from pipeline.state import Book
 from pipeline.summary import closing, closing_data
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.lifecycle import Status, Step
 from pipeline.model import Action
 from pipeline.outline import Outline
-from pipeline.plan import Comparison, misplaced, select
+from pipeline.planning import Comparison, misplaced, select
 from pipeline.state import Book, Store, change
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.commands.batch import Batch
     from pipeline.download import Shelf
     from pipeline.model import Image, Item
-    from pipeline.plan import Choice
+    from pipeline.planning import Choice
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pipeline.lifecycle import Status
-from pipeline.plan import Bits
+from pipeline.planning import Bits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

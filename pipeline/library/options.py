@@ -10,7 +10,7 @@ from pipeline.commands.run import RunOptions
 from pipeline.errors import InputError
 from pipeline.library.results import Plan
 from pipeline.lifecycle import Status
-from pipeline.plan import Choice
+from pipeline.planning import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

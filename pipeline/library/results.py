@@ -11,7 +11,7 @@ from pipeline.commands.plan import compared
 from pipeline.errors import Exit
 from pipeline.lifecycle import Status
 from pipeline.outline import Outline
-from pipeline.plan import pays
+from pipeline.planning import pays
 from pipeline.state import Book
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.errors import Trouble
     from pipeline.model import Action, Entry, Failure, Item
     from pipeline.money import Money
-    from pipeline.plan import Choice
+    from pipeline.planning import Choice
     from pipeline.problem import Problem
 
 

@@ -21,7 +21,7 @@ from pipeline.download import Shelf
 from pipeline.engine import Bell, Orders, Parts, drive
 from pipeline.errors import Trouble
 from pipeline.model import Entry, Job, Reference
-from pipeline.plan import Choice, Comparison, select
+from pipeline.planning import Choice, Comparison, select
 from pipeline.problem import Place
 from pipeline.retry import Backoff, Looks, Pace, Patient
 from pipeline.state import Book, Store

@@ -331,7 +331,7 @@ def test_a_stop_during_the_check_of_the_balance_is_an_ordinary_stop(folder: Path
 
 
 def test_an_expired_job_that_is_tried_again_is_paid_again_and_both_count(folder: Path) -> None:
-    from pipeline.plan import Choice
+    from pipeline.planning import Choice
     from pipeline.state import Book
 
     run, api = desk(folder)

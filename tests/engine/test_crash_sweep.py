@@ -16,7 +16,7 @@ from engine_script import png
 from pipeline import sandbox
 from pipeline.lifecycle import Status
 from pipeline.model import Reference, ReferenceKind
-from pipeline.plan import Choice
+from pipeline.planning import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -37,7 +37,7 @@ from pipeline.errors import (
     Unreachable,
 )
 from pipeline.lifecycle import Status
-from pipeline.plan import Choice
+from pipeline.planning import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,7 +36,7 @@ from pipeline.errors import (
 )
 from pipeline.lifecycle import SUBMIT_OUTCOMES, Again, Status, Step, Submit
 from pipeline.model import Reference, ReferenceKind
-from pipeline.plan import Choice
+from pipeline.planning import Choice
 from pipeline.state import Book
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from pipeline.errors import (
     UnknownTask,
 )
 from pipeline.lifecycle import Status
-from pipeline.plan import Choice
+from pipeline.planning import Choice
 from pipeline.state import Book
 
 if TYPE_CHECKING:

@@ -337,12 +337,6 @@ def test_a_cancelled_run_ends_well_before_the_cancelling_does(folder: Path) -> N
 # ── the package ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_plan_is_the_function_also_when_the_room_was_imported_first() -> None:
-    script = "import pipeline.plan, pipeline.outline; from pipeline import plan; plan('x.yaml')"
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert "SpecError" in said.stderr
-
-
 def test_the_package_alone_loads_nothing_of_the_rest() -> None:
     script = "import sys, pipeline; print([name for name in sys.modules if 'pipeline.' in name])"
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
