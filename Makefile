@@ -10,7 +10,7 @@ demo: .venv/.user
 	$(BIN)/banana-batch run specs/quickstart.yaml --sandbox
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ if not CHROMIUM and "CI" not in os.environ:
     pytest.skip("no chromium on PATH: apt-get install chromium", allow_module_level=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One browser for all tests; each test gets a profile of its own."""
     from playwright.sync_api import sync_playwright
