@@ -36,7 +36,8 @@ class Gate:
         return self.running + sending >= self.limit
 
     def patience(self, now: float) -> float:
-        """Return the seconds after which one more is tried although no task has finished.
+        """Return the seconds after which one more is tried although no task has finished; 0 or
+        less when that is now.
 
         Long when finished tasks are told: then one will be. Else nobody looks at the tasks.
         """
@@ -44,7 +45,11 @@ class Gate:
         most: float = facts["max_pause_seconds"]
         if not self._told:
             most = min(facts["pause_seconds"] * 2.0**self._tries, most)
-        return max(self._moved_at + most - now, 0.001)
+        return self._moved_at + most - now
+
+    def dared(self, now: float) -> None:
+        """One more is tried over the limit: the others wait their patience out anew."""
+        self._moved_at = now
 
     def started(self, now: float) -> None:
         """A submit was accepted: its task runs."""

@@ -94,6 +94,8 @@ class Pace:
             async with queue:
                 await self._come_first(lane)
         now = self._clock.monotonic()
+        if lane == "submit" and self._gate.full(self._rates[lane].in_flight):
+            self._gate.dared(now)
         self._rates[lane].go(now)
         self._all.go(now)
         if lane == "submit" and self._cap is not None:
