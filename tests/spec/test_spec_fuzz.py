@@ -121,13 +121,13 @@ def loads_or_says_why(data: bytes) -> None:
 @example(b"!!map [a]")
 @example(b"!!int ''")
 @example(b"a: !<tag:yaml.org,2002:str> x")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_bytes(data: bytes) -> None:
     loads_or_says_why(data)
 
 
 @given(st.lists(WORDS | PIECES, max_size=60).map("".join))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_pieces_of_yaml(text: str) -> None:
     loads_or_says_why(text.encode("utf-8", "surrogatepass"))
 
@@ -150,7 +150,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(WORDS, VALUES, max_size=8), VALUES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_data_under_the_keys_of_a_spec(data: dict[str, object], entry: object) -> None:
     data = {"version": 1, "entries": [entry], **data}
     loads_or_says_why(yaml.safe_dump(data, allow_unicode=True).encode("utf-8", "replace"))
