@@ -36,8 +36,8 @@ class Known(Protocol):
         """Return the highest job number."""
         ...
 
-    def active(self) -> Iterator[Record]:
-        """Yield the jobs in force."""
+    def others(self, known: Callable[[int], bool]) -> Iterator[Record]:
+        """Yield the jobs in force whose numbers are not `known`."""
         ...
 
 
@@ -93,6 +93,7 @@ class Comparison:
         self._lost = lost
         self._claimed = Bits(known.highest())
         self._replaced = Bits(known.highest())
+        self._nothing_known = not known.highest()
 
     def items(self, entries: Iterable[Entry]) -> Iterator[Item]:
         """Yield an item for every job of every entry, then one for each that was removed.
@@ -101,21 +102,26 @@ class Comparison:
         """
         open_questions: list[tuple[Job, Record | None]] = []
         for entry in entries:
-            known = {record.image_index: record for record in self._known.of_entry(entry.id)}
+            known = {} if self._nothing_known else self._by_index(entry)
             for job in entry.jobs:
                 record = known.get(job.image_index)
                 if record is not None and _same_picture(job, record):
                     self._claimed.add(record.number)
                     yield self._settled(job, record)
-                elif self._known.with_fingerprint(job.fingerprint):
+                elif not self._nothing_known and self._known.with_fingerprint(job.fingerprint):
                     open_questions.append((job, record))
                 else:
                     yield self._needed(job, record)
         for job, record in open_questions:
             yield self._found_again(job) or self._needed(job, record)
-        for record in self._known.active():
-            if record.number not in self._claimed and record.number not in self._replaced:
-                yield Item(Action.REMOVED, "removed from the spec, files kept", None, record)
+        for record in self._known.others(self._spoken_for):
+            yield Item(Action.REMOVED, "removed from the spec, files kept", None, record)
+
+    def _by_index(self, entry: Entry) -> dict[int, Record]:
+        return {record.image_index: record for record in self._known.of_entry(entry.id)}
+
+    def _spoken_for(self, number: int) -> bool:
+        return number in self._claimed or number in self._replaced
 
     def _needed(self, job: Job, record: Record | None) -> Item:
         if record is None or record.number in self._claimed:  # it went on under another name

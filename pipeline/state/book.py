@@ -18,7 +18,7 @@ from pipeline.state.migrations import MIGRATIONS, migrate
 from pipeline.state.store import check_size, check_version, replay, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from typing import Any
 
@@ -45,6 +45,7 @@ class Book:
         self._rows = page
         self._ahead: dict[str, list[Record]] = {}
         self._after = (-1, 0)
+        self._read_all = False
         with translated(path):
             self._db = _open(path)
 
@@ -75,7 +76,7 @@ class Book:
 
         Cheap when entries are asked for in the order of the last run: it reads ahead.
         """
-        if entry_id not in self._ahead and len(self._ahead) < self._rows:
+        if entry_id not in self._ahead and len(self._ahead) < self._rows and not self._read_all:
             self._read_ahead()
         found = self._ahead.pop(entry_id, None)
         if found is None:
@@ -84,6 +85,7 @@ class Book:
 
     def _read_ahead(self) -> None:
         page = self._page(*self._after, self._rows)
+        self._read_all = len(page) < self._rows
         whole = page
         if len(page) == self._rows:
             last = page[-1].entry_id
@@ -107,6 +109,16 @@ class Book:
     def with_fingerprint(self, fingerprint: str) -> list[Record]:
         """Return every job that ever asked for this picture, newest first."""
         return self._records("WHERE fingerprint = ? ORDER BY number DESC", fingerprint)
+
+    def others(self, known: Callable[[int], bool]) -> Iterator[Record]:
+        """Yield the jobs in force whose numbers are not `known`, in the order of the last run."""
+        with translated(self.path):
+            numbers = self._db.execute(
+                "SELECT number FROM jobs WHERE active ORDER BY position, image_index"
+            )
+            for (number,) in numbers:
+                if not known(number):
+                    yield from self._records("WHERE number = ?", number)
 
     def highest(self) -> int:
         """Return the highest job number so far, 0 for none."""
