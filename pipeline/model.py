@@ -88,7 +88,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """Where our own callback receiver listens and the public address that leads to it."""
+    """Where our own callback receiver listens and the public address that leads to it.
+
+    `public_url` is `""` when none was told, which will do for an API on this machine only.
+    """
 
     listen: str
     public_url: str

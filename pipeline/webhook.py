@@ -72,8 +72,12 @@ class Doorbell:
         self._open = 0
 
     def address(self, number: int) -> str:
-        """Return the `webhook` of the job of that number: unguessable, the same every time."""
-        return f"{self._settings.public_url.rstrip('/')}/{number}-{self._token(number)}"
+        """Return the `webhook` of the job of that number: unguessable, the same every time.
+
+        Without a public url it leads straight to where it listens now.
+        """
+        base = self._settings.public_url or self.url
+        return f"{base.rstrip('/')}/{number}-{self._token(number)}"
 
     def _token(self, number: int) -> str:
         proof = hmac.digest(self._secret, str(number).encode(), hashlib.sha256)
@@ -213,8 +217,17 @@ def check_public(url: str, *, api_is_local: bool) -> None:
     """Raise `InputError` when the platform would refuse to call `url`, with the reason.
 
     [public] It calls public http(s) addresses on port 80 or 443. An API on a loopback address
-    (`api_is_local`: the sandbox) calls anywhere.
+    (`api_is_local`: the sandbox) calls anywhere, and needs no `url` at all: `""`.
     """
+    if not url:
+        if api_is_local:
+            return
+        raise InputError(
+            "--listen needs --public-url",
+            why="The platform can only call an address on the open internet.",
+            fix="Say which one leads to --listen, through a reverse proxy or a tunnel:\n"
+            "  --public-url https://hooks.example.com/banana",
+        )
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port

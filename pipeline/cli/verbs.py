@@ -97,12 +97,7 @@ def run(**words: Any) -> int:
     from pipeline.commands import run as command
 
     selected = choice(words)
-    if words["listen"] or words["public_url"]:
-        listen = words["listen"] or ""
-        words["webhook"] = {
-            "listen": listen,
-            "public_url": words["public_url"] or f"http://{listen}",
-        }
+    words["webhook"] = {name: words[name] for name in ("listen", "public_url") if words[name]}
     more = ("check_balance", "verify", "wait", "download", "gallery", "webhook")
     return command.run(
         world(), run_options(words, choice=selected, plan=words["plan"], settings=more)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from pipeline import gallery, manifest
+from pipeline import __version__, gallery, manifest
+from pipeline.commands.batch import git_commit
 from pipeline.errors import Exit, Trouble
 from pipeline.lifecycle import RUNNING, STOPPED, Status
-from pipeline.state import Book
+from pipeline.state import PUBLISHED, Book
 
 if TYPE_CHECKING:
     from pipeline.commands.batch import Batch
     from pipeline.model import Totals
+    from pipeline.state import Store
 
 
 class Interrupted(Trouble):
@@ -45,6 +47,27 @@ def verdict(cause: BaseException | str | None, selected: Totals) -> tuple[Exit, 
 
 def _jobs(count: int) -> str:
     return f"{count:,} job" if count == 1 else f"{count:,} jobs"
+
+
+def publish(batch: Batch, store: Store, host: str, *, page: bool) -> None:
+    """Write manifest and gallery, unless those that are there tell the present already.
+
+    Raises `DiskError`.
+    """
+    book = Book(batch.state)
+    try:
+        commit = git_commit(batch.spec.document.path)
+        edition = " ".join((book.edition(), commit, __version__, str(page)))
+    finally:
+        book.close()
+    wanted = ["manifest.csv", "manifest.json", *(["gallery.html"] if page else [])]
+    there = all((batch.folder / name).is_file() for name in wanted)
+    if there and store.fact(PUBLISHED) == edition:
+        return
+    publish_manifest(batch, host)
+    if page:
+        publish_gallery(batch, host)
+    store.keep_fact(PUBLISHED, edition)
 
 
 def publish_manifest(batch: Batch, host: str) -> None:

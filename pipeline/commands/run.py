@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__, spec, terminal
 from pipeline.commands import account, batch, staging
-from pipeline.commands.ending import publish_gallery, publish_manifest, verdict
+from pipeline.commands.ending import publish, verdict
 from pipeline.commands.listeners import Audience, listeners, view
 from pipeline.commands.session import Session, stop_on_signals
 from pipeline.download import Shelf
@@ -221,9 +221,7 @@ class _Run:
     def _publish(self, host: str, code: Exit, reason: str) -> tuple[Exit, str]:
         """Write manifest and gallery; a disk that does not take them is a reason of its own."""
         try:
-            publish_manifest(self._batch, host)
-            if self._settings.gallery:
-                publish_gallery(self._batch, host)
+            publish(self._batch, self._store, host, page=self._settings.gallery)
         except DiskError as error:
             return (code, reason) if code else (error.exit, error.summary)
         return code, reason

@@ -38,8 +38,8 @@ class Timing(Protocol):
         """Return the seconds to wait after a look that found the task running."""
         ...
 
-    def learn(self, model: str, seconds: float) -> None:
-        """Remember how long a task took."""
+    def learn(self, model: str, seconds: float, task: Task) -> None:
+        """Remember how long a task took that was seen to be done `seconds` after its submit."""
         ...
 
 
@@ -86,7 +86,7 @@ class Watch:
         if self._bell.answered(record.number):
             self._by_ring.add(record.number)
             delay = 0.0
-        elif self._bell.trusted:
+        elif self._bell.trusted and not record.webhook:
             delay += self._grace
         if delay <= 0 and self._lane is not None:
             self._lane.put(record)
@@ -172,7 +172,8 @@ class Watch:
         if task.phase is Phase.RUNNING:
             self._later(record, self._wait(record, task))
             return
-        self._bell.count(rung=rung)
+        if not record.webhook:  # else the callback is the user's own service's, not ours
+            self._bell.count(rung=rung)
         if task.phase is Phase.FAILED:
             self._failed(record, task)
         else:
@@ -180,8 +181,7 @@ class Watch:
 
     def _completed(self, record: Record, task: Task) -> None:
         now = self._journal.now()
-        took = task.actual or (task.completed - task.created if task.created else 0.0)
-        self._timing.learn(record.model, took or now - record.submitted_at)
+        self._timing.learn(record.model, max(now - record.submitted_at, 0.0), task)
         # A finished task that cost nothing may be one whose cost is told later.
         self._budget.settle(record.number, task.cost or None, record.estimate)
         self._work.route(

@@ -25,6 +25,9 @@ class Backoff:
         self._factor: float = facts["factor"]
         self._most: float = facts["max_seconds"]
         self.attempts: int = facts["attempts"]
+        """Tries of one call, the first included."""
+        self.fetch_attempts: int = facts["fetch_attempts"]
+        """The same for an image, for which a fresh url can be asked instead."""
 
     def delay(self, tries: int) -> float:
         """Return the seconds to wait after `tries` tries that failed."""

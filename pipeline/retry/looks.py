@@ -134,12 +134,15 @@ class Looks:
         return float(min(max(wait, least), most))
 
     def learn(self, model: str, seconds: float, task: Task | None = None) -> None:
-        """Take note that a task was seen to be done `seconds` after its submit."""
+        """Take note that a task was seen to be done `seconds` after its submit.
+
+        How long it took is taken from `task`, the look that saw it done, when that tells.
+        """
         known = self._model(model)
         seen = self._seen.pop(task.id, None) if task is not None else None
         took = (seconds + seen.elapsed) / 2 if seen else seconds
-        if task is not None and task.actual:
-            took = min(task.actual, seconds)
+        if task is not None and (told := _told(task)):
+            took = min(max(told, seen.elapsed if seen else 0.0), seconds)
         known.add(took, self._facts["remembered"])
         self._hasten(known)
         if took:
@@ -203,3 +206,8 @@ class Looks:
         if target > 1.0:
             return grown
         return max(known.after(target) - elapsed, self._tolerance(known))
+
+
+def _told(task: Task) -> float:
+    """Return how many seconds a finished task says it took, 0 when it does not say."""
+    return task.actual or (max(task.completed - task.created, 0.0) if task.created else 0.0)

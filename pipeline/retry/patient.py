@@ -133,7 +133,7 @@ class Patient:
         return await self._healing("look", self._api.balance)
 
     def fetch(self, url: str) -> AbstractAsyncContextManager[Download]:
-        """Open a result image, again and again while what fails heals.
+        """Open a result image, and once more when what fails may heal.
 
         What goes wrong after it was opened is raised.
         """
@@ -147,7 +147,8 @@ class Patient:
 
     async def _healing(self, lane: Lane, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """Call until it succeeds, or fails for good, or failed too often; a 429 does not count."""
-        tries = 0
+        backoff, tries = self._backoff, 0
+        most = backoff.fetch_attempts if lane == "fetch" else backoff.attempts
         while True:
             try:
                 return await self._once(lane, call)
@@ -155,9 +156,9 @@ class Patient:
                 continue
             except ApiError as error:
                 tries += 1
-                if not error.heals or tries >= self._backoff.attempts:
+                if not error.heals or tries >= most:
                     raise
-                await self._brake.rest(max(error.retry_after or 0.0, self._backoff.delay(tries)))
+                await self._brake.rest(max(error.retry_after or 0.0, backoff.delay(tries)))
 
     async def _once(self, lane: Lane, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """Wait for the turn, call once, and tell the pace and ourselves how it went."""
@@ -201,7 +202,7 @@ class _Fetch(AbstractAsyncContextManager[Download]):
         self._opened: AbstractAsyncContextManager[Download] | None = None
 
     async def __aenter__(self) -> Download:
-        """Open it, again and again while what fails heals."""
+        """Open it, with fewer tries than a call of the API has."""
         return await self._patient._healing("fetch", self._open)
 
     async def _open(self) -> Download:

@@ -51,7 +51,7 @@ def run_settings(spec: Spec, overrides: Mapping[str, Any]) -> RunSettings:
         deadline=seconds(values["deadline"]) if "deadline" in values else None,
         patience=seconds(values["patience"]),
         task_retries=int(values["task_retries"]),
-        webhook=WebhookSettings(**webhook) if webhook else None,
+        webhook=_receiver(webhook) if webhook else None,
         timeouts={phase: float(value) for phase, value in values["timeouts"].items()},
         **{name: values[name] for name in _switches()},
     )
@@ -77,6 +77,16 @@ def _add(values: dict[str, Any], more: Mapping[str, Any], known: Mapping[str, An
         values[name] = {**values[name], **value} if nested else value
 
 
+def _receiver(told: Mapping[str, str]) -> WebhookSettings:
+    if not told.get("listen"):
+        raise InputError(
+            "--public-url needs --listen",
+            why="It is the public address of our own receiver, which is to listen somewhere.",
+            fix="Say where the proxy or the tunnel leads to:\n  --listen 127.0.0.1:8790",
+        )
+    return WebhookSettings(told["listen"], told.get("public_url", ""))
+
+
 def _amount(cost: int | float) -> str:
     return str(int(cost)) if isinstance(cost, int) else str(cost)
 
@@ -90,6 +100,8 @@ def _switches() -> tuple[str, ...]:
 
 def _value(name: str, word: Any, rule: Mapping[str, Any]) -> Any:
     """Return what the user typed for a setting as a value. Raises `InputError`."""
+    if isinstance(word, dict):
+        return {key: _value(key, part, rule["properties"][key]) for key, part in word.items()}
     value = _typed(word.strip(), rule) if isinstance(word, str) else word
     violations = Validator(rule).violations(value)
     if not violations:

@@ -14,8 +14,9 @@ from pipeline.errors import StateError
 from pipeline.lifecycle import RUNNING, Status, Step
 from pipeline.model import Failure, Totals
 from pipeline.state import rows
+from pipeline.state.guard import check_size, check_version, translated
 from pipeline.state.migrations import MIGRATIONS, migrate
-from pipeline.state.store import check_size, check_version, replay, translated
+from pipeline.state.store import replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -237,6 +238,16 @@ class Book:
                 (now - within, Step.DOWNLOAD),
             ).fetchone()
         return int(row[0]), now - row[1] if row[0] else 0.0
+
+    def edition(self) -> str:
+        """Return what tells one state of the jobs from every other one.
+
+        With the fact `PUBLISHED`, which goes when a job's place or tags change, it says whether
+        a manifest still tells the present.
+        """
+        with translated(self.path):
+            row = self._db.execute("SELECT coalesce(max(sequence), 0) FROM history").fetchone()
+        return str(row[0])
 
     def fact(self, name: str) -> str:
         """Return a fact kept under `name`, `""` when there is none."""

@@ -8,7 +8,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
-from pipeline.state.store import translated
+from pipeline.state.guard import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable

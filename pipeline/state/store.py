@@ -10,18 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DiskError, StateError
+from pipeline.errors import StateError
 from pipeline.lifecycle import Status, Step, after
 from pipeline.model import Action
 from pipeline.money import NOTHING, Money
 from pipeline.state import rows
-from pipeline.state.migrations import APPLICATION_ID, MIGRATIONS, migrate
+from pipeline.state.guard import check_size, check_version, translated
+from pipeline.state.migrations import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pipeline.model import Item, Job, Record
+
+
+PUBLISHED = "published"
+"""The fact that names what the manifest was last written from; see `Book.edition`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,7 @@ class Store:
             return
         cells = rows.asked(job)
         self._set(record.number, {**cells, "active": 1})
+        self._db.execute("DELETE FROM facts WHERE name = ?", (PUBLISHED,))
         known = (record.entry_id, record.image_index, record.active)
         if known != (job.entry_id, job.image_index, True):
             told = {"entry_id": job.entry_id, "image_index": job.image_index, "active": 1}
@@ -305,76 +311,6 @@ def _make(path: Path) -> None:
     finally:
         db.close()
     new.replace(path)
-
-
-def check_size(path: Path) -> None:
-    """Raise `StateError` for a file with nothing in it, which SQLite would take for a new one."""
-    if path.is_file() and path.stat().st_size == 0:
-        raise StateError(
-            f"the state file {path} is empty",
-            why="It knew what was paid for; a run without it would pay for everything again.",
-            fix="Restore it from a copy, or delete it to start anew (and pay anew).",
-        )
-
-
-def check_version(db: sqlite3.Connection, path: Path) -> None:
-    """Raise `StateError` for a database that is not ours or comes from a newer program."""
-    ours = db.execute("PRAGMA application_id").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    if not empty and ours != APPLICATION_ID:
-        raise StateError(
-            f"{path} is a database, but not a banana-batch state file",
-            why="Writing to it could destroy somebody's data.",
-            fix="Move it away, or choose another folder with --output.",
-        )
-    if version > len(MIGRATIONS):
-        raise StateError(
-            f"{path} was written by a newer banana-batch (state version {version};"
-            f" this one knows up to {len(MIGRATIONS)})",
-            why="An older program could misread what was paid for.",
-            fix="Update banana-batch:\n  pipx upgrade banana-batch",
-        )
-
-
-_DISK = ("full", "readonly", "read-only", "disk i/o", "unable to open")
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the disk report into our own errors."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if any(word in str(error).lower() for word in _DISK):
-            raise disk_error(path, error) from error
-        if "locked" in str(error):
-            raise DiskError(
-                f"{path} is in use by another program: {error}",
-                fix="Close what has it open (a database browser?), then run again.",
-            ) from error
-        raise
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
-            raise
-        raise StateError(
-            f"the state file {path} is damaged: {error}",
-            why="It knows what was paid for, so it is neither used nor overwritten like this.",
-            fix="Look at it with\n  banana-batch doctor\n"
-            "and restore it from a copy, or move it away to start anew (and pay anew).",
-        ) from error
-    except OSError as error:
-        raise disk_error(path, error) from error
-
-
-def disk_error(path: Path, error: Exception) -> DiskError:
-    """Say that the disk did not take what had to be written."""
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return DiskError(
-        f"cannot write {path}: {said}",
-        why="Nothing more is sent, because what it cost could not be written down.",
-        fix="Make room, or mend the permissions, then run again: it goes on from here.",
-    )
 
 
 _STEPS: frozenset[str] = frozenset(Step)
