@@ -11,7 +11,6 @@ looks there were, the run's state file when it was noticed.
 from __future__ import annotations
 
 import argparse
-import socket
 import statistics
 import sys
 import tempfile
@@ -47,7 +46,7 @@ def measured(options: argparse.Namespace, *, callbacks: bool) -> Figure:
         words = [TOOL, "run", "spec.yaml", "--quiet", "--no-gallery"]
         words += ["--concurrency", str(options.concurrency)]
         if callbacks:
-            words += ["--listen", f"127.0.0.1:{_free_port()}"]
+            words += ["--listen", "127.0.0.1:0"]
         run(words, cwd=folder, environ=environ(url))
         book = ledger(url)
         done = {task["task_id"]: task["finished_at"] for task in book["tasks"]}
@@ -62,14 +61,6 @@ def _noticed(folder: Path) -> dict[str, float]:
         return {record.task_id: record.completed_at for record in book.active()}
     finally:
         book.close()
-
-
-def _free_port() -> int:
-    """Return a port that nobody listens on: the address is told before the run listens."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def main() -> int:

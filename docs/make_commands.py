@@ -1,4 +1,4 @@
-"""Writes the tables of docs/commands.md, from the command line's own list of its options.
+"""Writes the tables of docs/commands.md, and the page that `--help` shows, from the command line.
 
 Run it after a change of `pipeline/cli/`:
 
@@ -13,14 +13,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli import cli
+from pipeline import cli as room
+from pipeline.cli.verbs import cli
 from pipeline.errors import EXIT_MEANING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = Path(__file__).parent / "commands.md"
+HELP = Path(room.__file__).parent / "help.txt"
 _PART = re.compile(r"(<!-- made: (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def help_page() -> str:
+    """Return what click shows for `--help` on a terminal of 80 columns."""
+    context = cli.make_context("banana-batch", [], resilient_parsing=True, terminal_width=80)
+    with context:
+        return f"{cli.get_help(context)}\n"
 
 
 def page(text: str) -> str:
@@ -73,7 +82,8 @@ def _default(option: click.Option) -> str:
 
 
 def main() -> None:
-    """Write the page."""
+    """Write both."""
+    HELP.write_text(help_page(), encoding="utf-8")
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 

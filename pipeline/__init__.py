@@ -6,10 +6,6 @@ manifest. `docs/ARCHITECTURE.md` walks one run through every room of this packag
 For programs: `from pipeline import load, plan, run`; `docs/python.md` shows how.
 """
 
-from __future__ import annotations
-
-from typing import Any
-
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -21,7 +17,7 @@ _HOMES = {
 """The names that the package offers, and the room that each is from."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a name when it is first asked for, so that importing the package stays quick."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

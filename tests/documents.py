@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cli import cli
+from pipeline.cli.verbs import cli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,8 @@ import pytest
 from documents import ROOT, blocks, flags, pages, spoken, wrong_words
 
 from pipeline import editor, schema
-from pipeline.cli import cli, main
+from pipeline.cli import main
+from pipeline.cli.verbs import cli
 from pipeline.commands import account, look
 from pipeline.errors import EXIT_MEANING
 from pipeline.lifecycle import SUBMIT_OUTCOMES, Status
@@ -61,6 +62,11 @@ def test_every_command_and_flag_is_described(name: str) -> None:
 def test_the_commands_page_is_what_the_command_line_is_now() -> None:
     page = text("docs/commands.md")
     assert script("make_commands").page(page) == page
+
+
+def test_the_page_that_help_shows_is_clicks_own() -> None:
+    made = script("make_commands")
+    assert made.HELP.read_text(encoding="utf-8") == made.help_page()
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))

@@ -15,7 +15,8 @@ import yaml
 from documents import ROOT, flags, wrong_words
 from PIL import Image
 
-from pipeline.cli import cli, main
+from pipeline.cli import main
+from pipeline.cli.verbs import cli
 from pipeline.errors import Exit
 
 if TYPE_CHECKING:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _BENEFIT = 3
 """Tasks that may end without a ring before polling no longer waits for rings."""
+_RARE = 10
+"""One task in so many may end without a ring while callbacks count as proven."""
 
 
 class Bell:
@@ -35,6 +37,11 @@ class Bell:
     def trusted(self) -> bool:
         """Whether it pays to wait for a ring: callbacks arrive, as far as was seen."""
         return self._address is not None and self._missed < self._heard + _BENEFIT
+
+    @property
+    def proven(self) -> bool:
+        """Whether nearly every task that has ended so far was rung for."""
+        return self._heard > 0 and self._missed * _RARE <= self._heard
 
     def hear(self, hearer: Callable[[int], None]) -> None:
         """Tell `hearer` the number of every open job that is rung for."""

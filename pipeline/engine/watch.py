@@ -34,6 +34,10 @@ class Timing(Protocol):
         """Return the seconds to wait after a task was submitted."""
         ...
 
+    def nearly_all(self, model: str) -> float:
+        """Return the seconds within which nearly all tasks were done, 0 when none is known."""
+        ...
+
     def next(self, model: str, elapsed: float, task: Task) -> float:
         """Return the seconds to wait after a look that found the task running."""
         ...
@@ -96,6 +100,13 @@ class Watch:
         if self._due[0][1] == record.number:
             self._news.set()
 
+    def _spared(self, record: Record) -> float:
+        """Return the seconds for which a due look is not needed: its callback is likely to come."""
+        elapsed = self._journal.now() - record.submitted_at
+        if record.webhook or not self._bell.proven or elapsed < 0:
+            return 0.0
+        return self._timing.nearly_all(record.model) + self._grace - elapsed
+
     def _hurry(self, number: int) -> None:
         """A callback has come: look at once, unless a look is under way already."""
         record = self._watched.pop(number, None)
@@ -110,9 +121,13 @@ class Watch:
             now = self._desk.clock.monotonic()
             while self._due and self._due[0][0] <= now:
                 _, _, record = heapq.heappop(self._due)
-                if self._lane is not None and self._watched.get(record.number) is record:
-                    del self._watched[record.number]
-                    self._lane.put(record)
+                if self._lane is None or self._watched.get(record.number) is not record:
+                    continue
+                if (spared := self._spared(record)) > 0:
+                    heapq.heappush(self._due, (now + spared, record.number, record))
+                    continue
+                del self._watched[record.number]
+                self._lane.put(record)
             if not self._due:
                 await self._news.wait()
                 continue

@@ -107,6 +107,11 @@ class Looks:
         step = max(known.after(1 / self._facts["steps"]), shortest + tolerance) * known.haste
         return float(min(step, self._facts["max_gap_seconds"]))
 
+    def nearly_all(self, model: str) -> float:
+        """Return the seconds within which nearly all tasks were done, 0 when none is known."""
+        known = self._models.get(model)
+        return known.after(0.95) if known is not None and known.sorted else 0.0
+
     def next(self, model: str, elapsed: float, task: Task) -> float:
         """Return the seconds to wait before another look at a task that still runs.
 

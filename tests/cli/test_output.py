@@ -13,7 +13,7 @@ import pytest
 from cli_desk import every_file, facts
 
 from pipeline import __version__
-from pipeline.cli import cli
+from pipeline.cli.verbs import cli
 from pipeline.errors import EXIT_MEANING
 
 if TYPE_CHECKING:
