@@ -14,7 +14,7 @@ from pipeline import __version__, spec, terminal
 from pipeline.commands import account, batch, staging
 from pipeline.commands.ending import publish, verdict
 from pipeline.commands.listeners import Audience, listeners, view
-from pipeline.commands.session import Session, stop_on_signals
+from pipeline.commands.session import Session, check_receiver, stop_on_signals
 from pipeline.download import Shelf
 from pipeline.errors import DiskError, Exit, InputError, Trouble
 from pipeline.events import Ended, Noted, Started
@@ -124,6 +124,8 @@ class _Run:
         self._store = store
         self._audience = audience
         self._account = _account(opened, options)
+        if self._account is not None:
+            check_receiver(settings, self._account, rehearsal=opened.sandbox)
         self._sealed = options.digest
         self._warnings: deque[str] = deque(maxlen=_WARNINGS)
         self._choice = self._chosen()

@@ -82,7 +82,7 @@ class Session:
             client = self._client(address)
             stack.push_async_callback(client.close)
             try:
-                bell = await self._bell(stack, address)
+                bell = await self._bell(stack)
                 await self._drive(client, brake, bell)
             except Trouble as error:
                 brake.pull(error)
@@ -112,13 +112,11 @@ class Session:
         self._store.keep_fact("sandbox port", str(urlsplit(served.url).port))
         return served.url
 
-    async def _bell(self, stack: AsyncExitStack, address: Account) -> Bell:
+    async def _bell(self, stack: AsyncExitStack) -> Bell:
         """Open our callback receiver, when one is wanted; its secret stays the same for a spec."""
         settings = self._settings.webhook
         if settings is None:
             return Bell()
-        local = urlsplit(address.host).hostname in _LOOPBACK
-        check_public(settings.public_url, api_is_local=local)
         secret = self._store.fact("doorbell") or secrets.token_hex(32)
         self._store.keep_fact("doorbell", secret)
         doorbell = Doorbell(settings, secret.encode(), lambda number, hint: bell.ring(number, hint))
@@ -191,6 +189,13 @@ class Session:
             await refresh.close()
             book.close()
             learned.keep(looks, pace)
+
+
+def check_receiver(settings: RunSettings, account: Account, *, rehearsal: bool) -> None:
+    """Raise `InputError` when a receiver is wanted that the API would refuse to call."""
+    if settings.webhook is not None:
+        local = rehearsal or urlsplit(account.host).hostname in _LOOPBACK
+        check_public(settings.webhook.public_url, api_is_local=local)
 
 
 def stop_on_signals(brake: Brake) -> None:

@@ -14,7 +14,7 @@ from pipeline.api import Phase
 from pipeline.brake import Halted
 from pipeline.engine.budget import BudgetReached
 from pipeline.engine.references import ReferenceChanged
-from pipeline.errors import AccountError, ApiError, Indeterminate, Refused
+from pipeline.errors import AccountError, ApiError, BalanceEmpty, Indeterminate, Refused
 from pipeline.lifecycle import SUBMIT_OUTCOMES, Status, Step
 from pipeline.money import NOTHING
 
@@ -177,7 +177,7 @@ class Submits:
             self._end(record, error, doubtful=doubtful)
             return False
         if isinstance(error, AccountError):
-            self._desk.brake.pull(error)
+            self._stop(error)
             self._leave(record, doubtful=doubtful)
             return False
         try:
@@ -187,6 +187,13 @@ class Submits:
             self._leave(record, doubtful=doubtful)
             return False
         return True
+
+    def _stop(self, error: AccountError) -> None:
+        """Send nothing more. What is paid for still comes home, unless the key itself is bad."""
+        if isinstance(error, BalanceEmpty):
+            self._work.close(error)
+        else:
+            self._desk.brake.pull(error)
 
     async def _recovered(self, record: Record) -> bool:
         """Whether a callback named the task of a submit whose answer was lost, and it is there."""
@@ -273,7 +280,7 @@ class Submits:
         """The references of a job stand in its way: nothing of it was sent."""
         self._budget.settle(record.number, NOTHING, record.estimate)
         if isinstance(error, AccountError):
-            self._desk.brake.pull(error)
+            self._stop(error)
         elif isinstance(error, ReferenceChanged):
             self._journal.note("warning", f"{record.entry_id}: {error.summary}")
         else:

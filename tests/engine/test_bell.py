@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -130,8 +131,6 @@ def test_a_job_with_a_webhook_of_the_users_own_is_not_waited_for(folder: Path) -
     for _ in range(20):
         bell.count(rung=True)
     run, api = desk(folder)
-    from dataclasses import replace
-
     own = replace(job("a"), webhook="https://user.example/hooks")
     began = run.clock.time
     asyncio.run(run.run(entries(own), api=api, bell=bell))
@@ -141,25 +140,30 @@ def test_a_job_with_a_webhook_of_the_users_own_is_not_waited_for(folder: Path) -
     assert bell.proven
 
 
-def test_once_callbacks_are_proven_a_look_waits_while_its_callback_is_likely(folder: Path) -> None:
-    async def scene() -> None:
-        run, api = desk(folder)
-        bell = Bell(lambda number: f"http://me.example/{number}")
+@pytest.mark.parametrize("proven", [True, False])
+def test_once_callbacks_are_proven_no_look_comes_before_its_callback_is_overdue(
+    folder: Path, proven: bool
+) -> None:
+    run, api = desk(folder)
+    bell = Bell(lambda number: f"http://me.example/{number}")
+    for _ in range(100 if proven else 0):
+        bell.count(rung=True)
+    lasts, began = [5.0, 5.0, 5.0, 60.0, 55.0], dict[str, float]()
 
-        def ring_at_the_end(paid: Paid, task: Task) -> Task:
-            return Task(task.id, Phase.RUNNING) if run.clock.time < ends[paid.id] else task
+    def start(n: int, key: str) -> None:
+        began[f"task_{n}"] = run.clock.time
 
-        ends = {f"task_{n}": run.clock.time + 20 + n for n in range(1, 5)}
-        api.on_look = ring_at_the_end
-        run.heed = lambda event: None
-        for _ in range(20):
-            bell.count(rung=True)
-        jobs = entries(*(job(f"e{n}", str(n)) for n in range(4)))
-        work = asyncio.ensure_future(run.run(jobs, api=api, bell=bell))
-        await work
-        assert run.statuses() == [Status.DOWNLOADED] * 4
+    def running_until_done(paid: Paid, task: Task) -> Task:
+        seconds = lasts[int(paid.id.removeprefix("task_")) - 1]
+        if run.clock.time < began[paid.id] + seconds:
+            return Task(task.id, Phase.RUNNING)
+        return replace(task, actual=seconds)
 
-    live(scene())
+    api.on_submit, api.on_look = start, running_until_done
+    jobs = entries(*(job(f"e{n}", str(n)) for n in range(5)))
+    asyncio.run(run.run(jobs, api=api, bell=bell, concurrency=1))
+    assert run.statuses() == [Status.DOWNLOADED] * 5
+    assert (api.tasks[4].looks == 1) is proven
 
 
 # ── a lost answer ───────────────────────────────────────────────────────────────────────────

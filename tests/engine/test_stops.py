@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from engine_rig import FastClock, entries, job
+from engine_rig import FastClock, entries, job, rig
 from engine_script import desk
 
 from pipeline.api import Phase, Task
 from pipeline.engine.drive import DeadlineReached, OutOfReach
-from pipeline.errors import DiskError, Exit, Unreachable
+from pipeline.errors import BalanceEmpty, DiskError, Exit, Unreachable
 from pipeline.lifecycle import Status
 
 if TYPE_CHECKING:
@@ -105,3 +106,14 @@ def test_images_without_room_stop_the_run_and_stay_paid(folder: Path) -> None:
     asyncio.run(run.run(entries(job("a")), api=api))
     assert run.statuses() == [Status.DOWNLOADED]
     assert len(api.tasks) == 1
+
+
+def test_an_empty_balance_stops_the_sending_and_what_is_paid_comes_home(folder: Path) -> None:
+    async def main() -> None:
+        async with rig(folder, "balance=0.07", "task_seconds=20") as run:
+            cause = await run.run(entries(*(job(f"e{n}", f"cup {n}") for n in range(5))))
+            assert isinstance(cause, BalanceEmpty)
+            assert Counter(run.statuses()) == {Status.DOWNLOADED: 2, Status.PENDING: 3}
+            assert run.billed() == 2
+
+    asyncio.run(main())
