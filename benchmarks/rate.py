@@ -41,9 +41,7 @@ def measured(rate: int, kind: str, options: argparse.Namespace) -> Figure:
         folder = Path(name)
         write_spec(folder, round(rate * options.seconds))
         words = [TOOL, "run", "spec.yaml", "--quiet", "--no-gallery"]
-        run(
-            [*words, "--concurrency", str(options.concurrency)], cwd=folder, environ=environ(url)
-        )
+        run([*words, "--concurrency", str(options.concurrency)], cwd=folder, environ=environ(url))
         return figure(ledger(url), rate, kind)
 
 
@@ -66,8 +64,10 @@ def main() -> int:
     """Print a line for each limit; returns 1 when a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rates", type=int, nargs="+", default=[20, 100, 400])
-    parser.add_argument("--kinds", nargs="+", choices=["window", "bucket"], default=["window", "bucket"])
-    parser.add_argument("--seconds", type=float, default=27.0, help="as long as the limit allows")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=["window", "bucket"], default=["window", "bucket"]
+    )
+    parser.add_argument("--seconds", type=float, default=45.0, help="as long as the limit allows")
     parser.add_argument("--concurrency", type=int, default=128)
     parser.add_argument("--latency", default="0.02-0.04", help="of the sandbox's answers")
     options = parser.parse_args()

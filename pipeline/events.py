@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.money import NOTHING
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -76,13 +78,17 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The run is over. `reason` is one sentence, empty when everything asked for is there."""
+    """The run is over. `reason` is one sentence, empty when everything asked for is there.
+
+    `spent` is what this run came to cost; `totals.spent` what all runs of the spec did.
+    """
 
     at: float
     exit: Exit
     reason: str
     seconds: float
     totals: Totals
+    spent: Money = NOTHING
 
 
 Event = Started | Stepped | Waiting | Noted | Ended

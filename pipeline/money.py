@@ -41,3 +41,8 @@ def display(amount: Money) -> str:
     step = _PER_DOLLAR // 10**4
     rounded = Money((amount + step // 2) // step * step)
     return f"${text(rounded)}"
+
+
+def spent(now: Money, ever: Money) -> str:
+    """Say what a run cost, and what all runs of its spec did where that is more."""
+    return f"{display(now)} spent" + (f" ({display(ever)} in all)" if ever != now else "")

@@ -48,6 +48,26 @@ _SIGNS = {
 _STYLES = {"+": "green", "~": "yellow", ">": "cyan", "v": "cyan", "!": "red", "-": "dim"}
 
 
+def check_choice(tally: Tally, choice: Choice) -> None:
+    """Raise `InputError` when what the user asked for names nothing: a slip, told at once."""
+    asked = [f"--only {one}" for one in choice.only] + [f"--tag {one}" for one in choice.tags]
+    if asked and not tally.chosen and choice.limit is None and not choice.only_retried:
+        raise InputError(
+            f"no entry matches {' and '.join(asked)}",
+            why=f"The spec has {tally.left_out:,} jobs, and none was chosen.",
+            fix="Patterns are matched with the whole id; a star stands for anything: 'mug-*'.",
+        )
+    made_again = sum(
+        tally.actions.get(one, 0)
+        for one in (Action.FORCED, Action.RETRY, Action.RESUME, Action.NEW, Action.CHANGED)
+    )
+    if choice.force and not made_again:
+        raise InputError(
+            f"no entry matches --force {' --force '.join(choice.force)}",
+            fix="Patterns are matched with the whole id; a star stands for anything: 'mug-*'.",
+        )
+
+
 @dataclass(slots=True)
 class Outline:
     """Takes a plan in while it streams by: its digest, its counts, a few lines of each action."""
@@ -97,7 +117,9 @@ def text(
         lines.append(f"  {action.value:<10} {count:>7,}")
         if action is not Action.UNCHANGED:
             lines += _few(outline.shown.get(action, []), count, columns, color)
-    if not outline.tally.actions:
+    if outline.tally.left_out:
+        lines.append(f"  {'not chosen':<10} {outline.tally.left_out:>7,}")
+    elif not outline.tally.actions:
         lines.append("  nothing: the spec has no entries")
     return "\n".join([*lines, "", *_money(outline.tally, pace), ""])
 
@@ -165,6 +187,7 @@ def summary(outline: Outline) -> dict[str, Any]:
     """Return a plan's totals as plain data."""
     return {
         "actions": {action.value: count for action, count in outline.tally.actions.items()},
+        "jobs_not_chosen": outline.tally.left_out,
         "jobs_to_pay": outline.tally.to_pay,
         "jobs_to_fetch": outline.tally.to_fetch,
         "jobs_to_do": outline.tally.todo,

@@ -106,6 +106,9 @@ class Comparison:
             for job in entry.jobs:
                 record = known.get(job.image_index)
                 if record is not None and _same_picture(job, record):
+                    if self._never_sent(job, record):
+                        open_questions.append((job, record))
+                        continue
                     self._claimed.add(record.number)
                     yield self._settled(job, record)
                 elif not self._nothing_known and self._known.with_fingerprint(job.fingerprint):
@@ -114,6 +117,10 @@ class Comparison:
                     yield self._needed(job, record)
         for job, record in open_questions:
             yield self._found_again(job) or self._needed(job, record)
+        for _, record in open_questions:
+            if record is not None and not self._spoken_for(record.number):
+                self._replaced.add(record.number)
+                yield Item(Action.REMOVED, "an earlier picture takes its place", None, record)
         for record in self._known.others(self._spoken_for):
             yield Item(Action.REMOVED, "removed from the spec, files kept", None, record)
 
@@ -123,6 +130,20 @@ class Comparison:
     def _spoken_for(self, number: int) -> bool:
         return number in self._claimed or number in self._replaced
 
+    def _never_sent(self, job: Job, record: Record) -> bool:
+        """Whether the job was only asked for, and there is an older picture for the same words.
+
+        So it is with a job that `--force` asked for in a run that did not come to it: the
+        picture that it was to replace is still paid for, and this run was not told to.
+        """
+        if record.status is not Status.PENDING or record.attempt or self._choice.forces(job):
+            return False
+        return any(
+            one.status is Status.DOWNLOADED
+            for one in self._known.with_fingerprint(record.fingerprint)
+            if not one.active and one.number not in self._claimed
+        )
+
     def _needed(self, job: Job, record: Record | None) -> Item:
         if record is None or record.number in self._claimed:  # it went on under another name
             return Item(Action.NEW, "new", job, None)
@@ -130,7 +151,8 @@ class Comparison:
         return Item(Action.CHANGED, difference(job, record), job, record)
 
     def _found_again(self, job: Job) -> Item | None:
-        for record in self._known.with_fingerprint(job.fingerprint):
+        known = self._known.with_fingerprint(job.fingerprint)
+        for record in sorted(known, key=lambda one: one.status is not Status.DOWNLOADED):
             if record.number in self._claimed or not _same_picture(job, record):
                 continue
             if not record.active and record.status in (Status.FAILED, Status.EXPIRED):
@@ -141,6 +163,8 @@ class Comparison:
 
     def _settled(self, job: Job, record: Record) -> Item:
         """Say what to do with a job that the record has: by its status, then by its place."""
+        if not record.active and record.status is Status.DOWNLOADED:
+            return Item(Action.RESTORED, "asked for again, its picture is kept", job, record)
         item = self._by_status(job, record)
         if item.action not in (Action.UNCHANGED, Action.LEFT, Action.RESUME):
             return item
@@ -249,6 +273,8 @@ class Tally:
     """Counts a plan while it streams by: jobs by action, jobs to pay for and to fetch, money."""
 
     actions: dict[Action, int] = field(default_factory=dict)
+    chosen: int = 0
+    left_out: int = 0
     to_pay: int = 0
     to_fetch: int = 0
     estimate: Money = NOTHING
@@ -261,10 +287,14 @@ class Tally:
             yield item, chosen
 
     def count(self, item: Item, chosen: bool) -> None:
-        """Count one item."""
+        """Count one item. One that the choice leaves out is only counted as that."""
+        if not chosen and item.job is not None:
+            self.left_out += 1
+            return
         self.actions[item.action] = self.actions.get(item.action, 0) + 1
         if not chosen:
             return
+        self.chosen += 1
         self.todo += works(item)
         if pays(item) and item.job is not None:
             self.to_pay += 1

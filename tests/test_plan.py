@@ -292,7 +292,10 @@ def test_a_prompt_that_comes_back_finds_its_old_picture(world: World) -> None:
     world.run(spec(entry("a", "old")))
     world.run(spec(entry("a", "new")))
     items = world.stage(spec(entry("a", "old")))
-    assert ("a", "restored", "asked for again: unchanged") in told(items)
+    assert told(items) == [
+        ("a", "restored", "asked for again, its picture is kept"),
+        ("a", "removed", "an earlier picture takes its place"),
+    ]
     assert [one.number for one in world.active()] == [1]
 
 
@@ -457,11 +460,29 @@ def test_what_is_not_chosen_is_not_worked_on_and_not_forgotten(world: World) -> 
     assert [one.entry_id for one in world.active()] == ["mug-1", "mug-2", "cup"]
 
 
-def test_a_tally_counts_all_and_prices_what_is_taken(world: World) -> None:
+def test_a_forced_job_that_was_not_sent_is_not_paid_for_by_a_run_without_force(
+    world: World,
+) -> None:
+    world.run(spec(entry("a")))
+    world.stage(spec(entry("a")), Choice(force=("a",)))
+    again = world.chosen(spec(entry("a")), Choice(force=("a",)))
+    assert [pays(item) for item, _ in again] == [True]
+    items = world.stage(spec(entry("a")))
+    assert [
+        (action, pays(item)) for (_, action, _), item in zip(told(items), items, strict=True)
+    ] == [
+        ("restored", False),
+        ("removed", False),
+    ]
+    assert [one.number for one in world.active()] == [1]
+
+
+def test_a_tally_counts_and_prices_what_is_taken(world: World) -> None:
     world.run(MIXED[:1])
     tally = Tally()
     list(tally.watch(world.chosen(MIXED, Choice(only=("mug-*",)))))
-    assert tally.actions == {Action.UNCHANGED: 1, Action.NEW: 2}
+    assert tally.actions == {Action.UNCHANGED: 1, Action.NEW: 1}
+    assert (tally.chosen, tally.left_out) == (2, 1)
     assert (tally.to_pay, tally.todo, tally.to_fetch) == (1, 1, 0)
     assert tally.estimate == PRICE
 

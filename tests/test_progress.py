@@ -103,7 +103,7 @@ class Story:
 
     def end(self, code: Exit = Exit.DONE, reason: str = "") -> None:
         totals = Totals({Status.DOWNLOADED: 10}, 10, money.parse("0.336"))
-        self.listener(Ended(self.clock.now(), code, reason, 64.2, totals))
+        self.listener(Ended(self.clock.now(), code, reason, 64.2, totals, totals.spent))
 
 
 def bar(columns: int, *, color: bool = False, goal: Status = Status.DOWNLOADED) -> Story:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pipeline.errors import Exit
 from pipeline.events import Ended
 from pipeline.lifecycle import MEANING, Status
 from pipeline.model import About, Failure, Totals
+from pipeline.money import NOTHING
 from pipeline.summary import Standing, closing, closing_data, status, status_data, table, table_data
 
 OUT = Path("out/spring")
@@ -24,7 +26,8 @@ def totals(**counts: int) -> Totals:
 
 
 def ended(code: Exit = Exit.DONE, reason: str = "", **counts: int) -> Ended:
-    return Ended(0.0, code, reason, 64.2, totals(**(counts or {"downloaded": 117})))
+    sums = totals(**(counts or {"downloaded": 117}))
+    return Ended(0.0, code, reason, 64.2, sums, sums.spent)
 
 
 def close(run: Ended, *failures: Failure, **options: Any) -> str:
@@ -336,3 +339,8 @@ def test_no_run_at_all_says_how_to_make_one() -> None:
 
 def test_the_table_as_data_is_every_view() -> None:
     assert table_data([standing(), standing()]) == [status_data(standing())] * 2
+
+
+def test_a_run_that_bought_nothing_does_not_claim_what_earlier_ones_spent() -> None:
+    run = replace(ended(), spent=NOTHING)
+    assert "$0.00 spent ($3.9312 in all)" in close(run)

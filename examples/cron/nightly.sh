@@ -20,6 +20,7 @@ case $code in
     0) ;;                         # everything is there
     4) ;;                         # an earlier run still works on it: nothing to worry about
     5) ;;                         # out of time or out of reach: the next run goes on
+    130 | 143) ;;                 # somebody stopped it, or the machine went down: so does that
     1) echo "$spec: some images could not be made" ;;
     2) echo "$spec: the spec or the command line is wrong; nothing was sent" ;;
     3) echo "$spec: stopped for the key, the balance or the cost limit" ;;
@@ -27,7 +28,7 @@ case $code in
     *) echo "$spec: ended with exit code $code" ;;
 esac
 case $code in
-    0 | 4 | 5) ;;
+    0 | 4 | 5 | 130 | 143) ;;
     *) printf '%s\n' "$said" ;;
 esac
 exit "$code"

@@ -68,9 +68,9 @@ def need(account: Account | None) -> Account:
     if account is None:
         raise InputError(
             "no API key",
-            why="There are jobs to send, and the API asks for a key.",
-            fix=f"Get one from the API's key page, then\n  export {KEY}=…\n"
-            "or rehearse without a key and without cost:\n  banana-batch run SPEC --sandbox",
+            why="The API answers nobody without one.",
+            fix=f"Get one at https://apimart.ai/keys, then\n  export {KEY}=…\n"
+            "or rehearse without a key and without cost, with\n  --sandbox",
         )
     return account
 

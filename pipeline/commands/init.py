@@ -93,7 +93,7 @@ def init(world: World, folder: str) -> int:
     if there:
         raise InputError(
             f"{place / there[0]} is there already; nothing was written",
-            fix="Choose an empty folder:\n  banana-batch init my-images",
+            fix="Choose a folder that has none:\n  banana-batch init another-folder",
         )
     for path, text in files.items():
         _write(place / path, text)

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 from pipeline import outline, terminal
 from pipeline.commands import batch
 from pipeline.download import Shelf, disk
-from pipeline.errors import Exit
+from pipeline.errors import Exit, InputError
 from pipeline.planning import Choice, Comparison, select
 from pipeline.state import Book
 
@@ -74,6 +74,11 @@ def _tell(
     if options.explain is not None:
         told = outline.explain(_of(items, options.explain), columns=columns)
         opened.check()
+        if not told.strip():
+            raise InputError(
+                f"no entry is called {options.explain!r}",
+                fix=f"See what there is:\n  banana-batch plan {options.source}",
+            )
         world.stdout.write(told)
         return
     seen = outline.Outline()
@@ -83,6 +88,7 @@ def _tell(
         for _ in seen.watch(items):
             pass
     opened.check()
+    outline.check_choice(seen.tally, options.choice)
     batch.tell(world, opened.problems)
     if options.format == "text":
         world.stdout.write(
@@ -105,11 +111,20 @@ def _write(
     with tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
         spool.writelines(outline.document(items, seen, head, options.choice))
         opened.check()
+        outline.check_choice(seen.tally, options.choice)
         spool.seek(0)
         if options.out is None:
             shutil.copyfileobj(spool, opened.world.stdout)
         else:
             _publish(opened.world.cwd / options.out, spool)
+            opened.world.stderr.write(f"Wrote {options.out}. To do just this:\n{_to_do(options)}")
+
+
+def _to_do(options: PlanOptions) -> str:
+    where = ["--sandbox"] if options.sandbox else []
+    where += ["--output", options.output] if options.output is not None else []
+    words = ("banana-batch", "run", options.source, "--plan", str(options.out), *where)
+    return f"  {terminal.command(words)}\n"
 
 
 def _publish(path: Path, spool: IO[str]) -> None:

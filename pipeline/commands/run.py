@@ -20,7 +20,8 @@ from pipeline.errors import DiskError, Exit, InputError, Trouble
 from pipeline.events import Ended, Noted, Started
 from pipeline.lifecycle import STOPPED, Status
 from pipeline.lock import held
-from pipeline.outline import approved
+from pipeline.money import Money
+from pipeline.outline import approved, check_choice
 from pipeline.planning import Choice
 from pipeline.state import Book
 from pipeline.summary import closing, closing_data
@@ -165,6 +166,7 @@ class _Run:
                 why="`run --plan` does exactly what the plan says, or nothing.",
                 fix=f"Look at it again:\n  banana-batch plan {self._options.source}",
             )
+        check_choice(outline.tally, self._choice)
         if outline.tally.todo and self._account is None:
             account.need(None)
 
@@ -202,7 +204,14 @@ class _Run:
             code, reason = verdict(cause, book.totals(selected=True))
             self._store.end_run(number, clock.now(), code, reason, max(done, 0))
             code, reason = self._publish(host, code, reason)
-            ended = Ended(clock.now(), code, reason, clock.monotonic() - began, after)
+            ended = Ended(
+                clock.now(),
+                code,
+                reason,
+                clock.monotonic() - began,
+                after,
+                spent=Money(after.spent - before.spent),
+            )
             emit(ended)
             failures = tuple(book.failures(statuses=STOPPED))
         finally:

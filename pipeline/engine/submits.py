@@ -153,6 +153,8 @@ class Submits:
                 return
             except ApiError as error:
                 doubtful = doubtful or SUBMIT_OUTCOMES[error.submit].maybe_paid
+                if doubtful and await self._recovered(record):
+                    return
                 if not await self._goes_on(record, error, tries, doubtful=doubtful):
                     return
                 if doubtful and await self._recovered(record):
@@ -202,10 +204,14 @@ class Submits:
             return False
         try:
             task = await self._desk.api.look(hint)
-        except (ApiError, Halted):
+        except Halted:
+            return False
+        except ApiError:
+            self._bell.answered(record.number)
             return False
         if task.phase is Phase.FAILED or 0 < task.created < record.intended_at - _CLOCK_STEP:
-            return False  # a late callback of an earlier attempt
+            self._bell.answered(record.number)  # a late callback of an earlier attempt
+            return False
         await self._accept(record, Step.RECOVER, hint)
         return True
 

@@ -121,7 +121,7 @@ def ending(event: Ended) -> str:
     word = "done" if event.exit is Exit.DONE else f"ended with exit code {int(event.exit)}"
     why = f": {event.reason}" if event.reason else ""
     return (
-        f"{word}{why} ({counts or 'no jobs'}; {money.display(event.totals.spent)} spent;"
+        f"{word}{why} ({counts or 'no jobs'}; {money.spent(event.spent, event.totals.spent)};"
         f" {terminal.duration(event.seconds)})"
     )
 

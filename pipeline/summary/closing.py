@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pipeline import money
 from pipeline.errors import Exit
 from pipeline.lifecycle import STOPPED, Status
 from pipeline.summary.advice import advice
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.events import Ended
-    from pipeline.model import Failure, Totals
+    from pipeline.model import Failure
 
 _WORDS = {
     Exit.DONE: "done",
@@ -58,7 +59,7 @@ def closing(
     find the same results, such as `--sandbox`. Every line is clean; only paths and commands may
     be wider than `columns`, for they must be copied whole.
     """
-    lines = [*_headline(ended, spec, columns, color), "", *_figures(ended.totals, color)]
+    lines = [*_headline(ended, spec, columns, color), "", *_figures(ended, color)]
     lines += causes(failures, columns, color)
     lines += cautions(warnings, columns, color)
     lines += heading("Results", color)
@@ -76,7 +77,8 @@ def _headline(ended: Ended, spec: str, columns: int, color: bool) -> Iterator[st
         yield from paragraph(ended.reason, columns)
 
 
-def _figures(totals: Totals, color: bool) -> Iterator[str]:
+def _figures(ended: Ended, color: bool) -> Iterator[str]:
+    totals = ended.totals
     told = [
         paint(f"{totals.counts[status]:,} {status}", STYLES.get(status, "bold"), color)
         for status in (Status.DOWNLOADED, *(one for one in Status if one != Status.DOWNLOADED))
@@ -85,7 +87,8 @@ def _figures(totals: Totals, color: bool) -> Iterator[str]:
     without = sum(totals.counts.get(status, 0) for status in STOPPED)
     of_all = f"  of {counted(totals.jobs, 'job')}" if without or len(told) != 1 else ""
     yield INDENT + (", ".join(told) or "no jobs") + of_all
-    yield INDENT + ", ".join(f"{amount} {name}" for name, amount, _ in amounts(totals))
+    others = [f"{amount} {name}" for name, amount, _ in amounts(totals) if name != "spent"]
+    yield INDENT + ", ".join([money.spent(ended.spent, totals.spent), *others])
 
 
 def closing_data(

@@ -80,6 +80,8 @@ def _state(standing: Standing) -> tuple[str, str]:
     counts = standing.about.totals.counts
     if standing.lock_holder:
         return "running", "cyan"
+    if not standing.about.totals.jobs:
+        return "not run yet", "yellow"
     if any(counts.get(status) for status in (*RUNNING, Status.PENDING)):
         return "not finished", "yellow"
     if any(counts.get(status) for status in STOPPED):
@@ -100,7 +102,7 @@ def _gauge(part: int, whole: int, columns: int, color: bool) -> str:
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{part * 100 // whole if whole else 100}%"
+    return f"{part * 100 // whole if whole else 0}%"
 
 
 def _counts(standing: Standing, columns: int, color: bool) -> Iterator[str]:

@@ -467,3 +467,47 @@ def test_a_late_callback_of_an_earlier_attempt_does_not_take_the_place_of_this_o
     assert (record.status, record.task_id) == (Status.DOWNLOADED, "task_2")
     assert len(api.tasks) == 2
     run.sound()
+
+
+def test_a_callback_that_was_faster_than_the_cut_saves_the_pause_and_the_second_send(
+    folder: Path,
+) -> None:
+    from pipeline.engine import Bell
+
+    run, api = desk(folder)
+    bell = Bell(lambda number: f"http://me/{number}")
+
+    def ring_and_cut(n: int, key: str) -> ApiError:
+        bell.ring(1, "task_1")
+        return Cut("cut")
+
+    api.on_submit = ring_and_cut
+    asyncio.run(run.run(entries(job("a")), api=api, bell=bell))
+    (record,) = run.records()
+    assert (record.status, record.task_id) == (Status.DOWNLOADED, "task_1")
+    assert api.calls["submit"] == 1
+    assert "recover" in steps(run)
+    run.sound()
+
+
+@pytest.mark.parametrize("error", [Indeterminate("unclear"), KeyReused("another body")])
+def test_a_callback_saves_a_job_that_would_be_held(folder: Path, error: ApiError) -> None:
+    from pipeline.engine import Bell
+
+    run, api = desk(folder)
+    bell = Bell(lambda number: f"http://me/{number}")
+
+    def ring_and_doubt(n: int, key: str) -> ApiError:
+        bell.ring(1, "task_1")
+        return Cut("cut") if n == 1 else error
+
+    def not_at_first(paid: object, task: Task) -> Task:
+        if api.calls["look"] == 1:
+            raise Unavailable("not now")
+        return task
+
+    api.on_submit, api.on_look = ring_and_doubt, not_at_first
+    asyncio.run(run.run(entries(job("a")), api=api, bell=bell))
+    assert run.statuses() == [Status.DOWNLOADED]
+    assert len(api.tasks) == 1
+    run.sound()
