@@ -41,6 +41,7 @@ class Stepped:
     """A job took a step; it is on disk already. `before` is None for a job just added.
 
     `cost` is what the task cost, when the step told; `images` how many pictures the job has.
+    `again` says of a failure that the run tries the job once more by itself.
     """
 
     at: float
@@ -55,6 +56,7 @@ class Stepped:
     cost: Money | None
     error_type: str
     error_message: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

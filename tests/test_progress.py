@@ -662,3 +662,13 @@ def test_closing_a_fan_closes_its_listeners(tmp_path: Path) -> None:
     story.send()
     story.listener.close()  # type: ignore[attr-defined]
     assert len((tmp_path / "run.log").read_text().splitlines()) == 2
+
+
+def test_a_failure_that_is_tried_once_more_is_no_line_of_its_own() -> None:
+    story = lines()
+    story.start()
+    story.send()
+    story.fail(again=True)
+    assert "failed: mug" not in story.text
+    story.fail()
+    assert "failed: mug" in story.text

@@ -38,16 +38,19 @@ class Journal:
         self._tell(one)
         return one.after
 
-    def post(self, record: Record, step: Step, **fields: Any) -> Record:
-        """Take a step that nothing has to wait for; later steps are written after it."""
+    def post(self, record: Record, step: Step, *, again: bool = False, **fields: Any) -> Record:
+        """Take a step that nothing has to wait for; later steps are written after it.
+
+        `again` tells the listeners of a failure that the job is tried once more.
+        """
         one = change(record, step, self.now(), **fields)
-        self.put(one)
+        self.put(one, again=again)
         return one.after
 
-    def put(self, one: Change) -> None:
+    def put(self, one: Change, *, again: bool = False) -> None:
         """Post a change that was made elsewhere."""
         self._scribe.post(one)
-        self._tell(one)
+        self._tell(one, again=again)
 
     async def keep(self, work: Callable[[Store], None]) -> None:
         """Have the store keep something that is no step; returns once it is on disk."""
@@ -57,7 +60,7 @@ class Journal:
         """Tell the listeners something a user may want to know."""
         self._emit(Noted(self.now(), level, message, details))
 
-    def _tell(self, one: Change) -> None:
+    def _tell(self, one: Change, *, again: bool = False) -> None:
         job = one.after
         self._emit(
             Stepped(
@@ -73,5 +76,6 @@ class Journal:
                 cost=job.cost,
                 error_type=job.error_type,
                 error_message=job.error_message,
+                again=again,
             )
         )

@@ -214,15 +214,17 @@ class Watch:
     def _failed(self, record: Record, task: Task) -> None:
         cost = NOTHING if task.cost is None else task.cost
         self._budget.settle(record.number, cost, record.estimate)
+        once_more = record.retries < self._task_retries and not self._desk.brake.pulled
         record = self._journal.post(
             record,
             Step.FAIL,
+            again=once_more,
             cost=cost,
             completed_at=self._journal.now(),
             error_type=task.error_type or "task_failed",
             error_message=task.error_message or "the task failed; the API gave no reason",
         )
-        if record.retries < self._task_retries and not self._desk.brake.pulled:
+        if once_more:
             again = fresh_attempt(record, self._journal.now(), by_itself=True)
             self._journal.put(again)
             record = again.after

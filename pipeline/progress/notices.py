@@ -38,7 +38,7 @@ class Notices:
     def of(self, event: Event, moment: float) -> Notice | None:
         """Return the line of `event`, or None. `moment` is monotonic seconds."""
         if isinstance(event, Stepped):
-            if event.status in STOPPED and event.before not in STOPPED:
+            if event.status in STOPPED and event.before not in STOPPED and not event.again:
                 return self._bounded("failure", failure(event), "red")
         elif isinstance(event, Noted):
             if event.level != "info":

@@ -174,6 +174,7 @@ class Rig:
     key: str = "key-for-tests"
     spent: int = 0
     heed: Callable[[Event], None] = lambda event: None
+    timing: Looks = field(default_factory=Looks)
 
     @property
     def state(self) -> Path:
@@ -263,7 +264,7 @@ class Rig:
             clock=self.clock,
             brake=brake,
             emit=self.tell,
-            timing=Looks(),
+            timing=self.timing,
             delays=backoff.delay,
             quiet_for=lambda: self.clock.monotonic() - patient.last_answer,
             dress=lambda record, index: (None, b""),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from engine_rig import Rig, entries, job, rig
 from engine_script import Paid, Script, desk, gone, png
 
+from pipeline import schema
 from pipeline.api import Phase, Result, Task
 from pipeline.brake import Brake
 from pipeline.errors import (
@@ -20,9 +22,11 @@ from pipeline.errors import (
     Refused,
     Unavailable,
     UnknownTask,
+    Unreachable,
 )
 from pipeline.lifecycle import Status
 from pipeline.planning import Choice
+from pipeline.retry import Looks
 from pipeline.state import Book
 
 if TYPE_CHECKING:
@@ -50,6 +54,27 @@ def verified(run: Rig) -> None:
         for image in record.results:
             data = (run.folder / image.file).read_bytes()
             assert hashlib.sha256(data).hexdigest() == image.sha256
+
+
+class Told(Looks):
+    """Remembers what it was taught."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lessons: list[tuple[float, str, float]] = []
+
+    def learn(self, model: str, seconds: float, task: Task | None = None) -> None:
+        self.lessons.append((seconds, task.id if task else "", task.actual if task else 0.0))
+        super().learn(model, seconds, task)
+
+
+def test_what_a_finished_task_says_of_itself_is_learned(folder: Path) -> None:
+    run, api = desk(folder)
+    run.timing = told = Told()
+    api.on_look = lambda paid, task: replace(task, actual=0.25)
+    go(run, api)
+    assert [lesson[1:] for lesson in told.lessons] == [("task_1", 0.25)]
+    assert told.lessons[0][0] >= 0
 
 
 # ── what a look may say ─────────────────────────────────────────────────────────────────────
@@ -308,6 +333,21 @@ def test_what_is_no_image_is_never_called_downloaded(folder: Path, data: bytes) 
     go(run, api)
     assert run.statuses() == [Status.COMPLETED]
     assert run.files() == []
+
+
+def test_a_dead_image_host_is_given_up_within_a_minute(folder: Path) -> None:
+    run, api = desk(folder)
+
+    def dead(n: int, url: str) -> bytes:
+        raise Unreachable("nobody there")
+
+    api.on_fetch = dead
+    began = run.clock.time
+    go(run, api, patience=10**9)
+    assert run.statuses() == [Status.COMPLETED]
+    assert api.calls["fetch"] == 4 * schema.api("backoff", "fetch_attempts")
+    assert api.calls["look"] == 3  # one that saw it done, two that asked for a fresh url
+    assert run.clock.time - began < 60
 
 
 # ── in two runs ─────────────────────────────────────────────────────────────────────────────

@@ -179,3 +179,32 @@ def test_models_are_learned_apart() -> None:
     looks = Looks({"slow": [50.0] * 20, "fast": [0.01] * 20})
     assert looks.first("slow") > 10
     assert looks.first("fast") < 0.05
+
+
+@pytest.mark.parametrize(
+    ("says", "took"),
+    [
+        ({"actual": 20.0}, 20.0),
+        ({"created": 100.0, "completed": 120.0}, 20.0),
+        ({"created": 120.0, "completed": 100.0}, 30.0),
+        ({"actual": 90.0}, 30.0),
+        ({}, 30.0),
+    ],
+)
+def test_a_task_knows_best_how_long_it_took_unless_that_cannot_be(
+    says: dict[str, float], took: float
+) -> None:
+    looks = Looks()
+    looks.learn("m", 30.0, Task("t", Phase.COMPLETED, **says))
+    assert looks.nearly_all("m") == took
+
+
+def test_a_task_that_was_seen_running_took_longer_than_that() -> None:
+    looks = Looks()
+    looks.next("m", 25.0, Task("t", Phase.RUNNING))
+    looks.learn("m", 30.0, Task("t", Phase.COMPLETED, actual=4.0))
+    assert looks.nearly_all("m") == 25.0
+
+
+def test_nothing_is_known_of_a_model_without_tasks() -> None:
+    assert Looks().nearly_all("m") == 0.0
