@@ -665,7 +665,7 @@ def test_closing_a_fan_closes_its_listeners(tmp_path: Path) -> None:
 
 
 def test_a_failure_that_is_tried_once_more_is_no_line_of_its_own() -> None:
-    story = lines()
+    story = plain()
     story.start()
     story.send()
     story.fail(again=True)
