@@ -58,6 +58,7 @@ class Step(StrEnum):
     MISS = "miss"
     RETRY = "retry"
     RECOVER = "recover"
+    RECHECK = "recheck"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,12 @@ STEPS: tuple[Rule, ...] = (
         (Status.FAILED, Status.HELD, Status.EXPIRED),
         Status.PENDING,
         "tried again with a new key",
+    ),
+    Rule(
+        Step.RECHECK,
+        (Status.HELD, Status.EXPIRED),
+        Status.SUBMITTED,
+        "its task is asked once more, for free, before anything is paid again",
     ),
 )
 

@@ -12,7 +12,7 @@ from pipeline.client import address, answers, refusals
 from pipeline.client.images import Images
 from pipeline.client.text import Censor
 from pipeline.client.wire import Wire
-from pipeline.errors import ApiError, Refused, Rubbish, UnknownTask
+from pipeline.errors import ApiError, Refused, Rubbish, Unavailable, UnknownTask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -116,6 +116,12 @@ class Client:
         answer = await self._wire.exchange("GET", url, self._asking)
         if answer.status in (404, 410):
             error = self._refusal(answer)
+            if not _said_by_the_api(answer):
+                raise Unavailable(
+                    f"something before the API answered {answer.status}: {error.summary}",
+                    why="The API itself says in JSON when it does not know a task.",
+                    code=answer.status,
+                )
             raise UnknownTask(
                 "the API does not know this task any more",
                 why=error.summary,
@@ -203,6 +209,14 @@ class Client:
         wait = refusals.retry_after(answer.headers, self._clock.now())
         location = self._censor.plain(answer.headers.get("location"), 200)
         return refusals.refusal(answer.status, said, wait, location)
+
+
+def _said_by_the_api(answer: Answer) -> bool:
+    """Whether a refusal is the API's own, and not some gateway's page."""
+    try:
+        return refusals.complains(answers.parse(answer.body))
+    except Rubbish:
+        return False
 
 
 async def _slices(body: bytes) -> AsyncGenerator[bytes, None]:

@@ -155,7 +155,7 @@ class _Run:
             staging.move(staged.moves, self._store, self._shelf, self._world.clock.now())
             self._shelf.sweep()
             self._audience.warn(self._batch.problems)
-            return self._work(staged.outline)
+            return self._work(staged.outline, staged.agreed)
         finally:
             self._shelf.close()
 
@@ -170,7 +170,7 @@ class _Run:
         if outline.tally.todo and self._account is None:
             account.need(None)
 
-    def _work(self, outline: Outline) -> Finish:
+    def _work(self, outline: Outline, agreed: frozenset[int]) -> Finish:
         world, clock = self._world, self._world.clock
         started, began = clock.now(), clock.monotonic()
         book = Book(self._batch.state)
@@ -197,6 +197,7 @@ class _Run:
                     stops=self._audience.stops,
                     faults=self._options.faults,
                     to_pay=outline.tally.estimate,
+                    agreed=agreed,
                 )
                 cause = asyncio.run(session.work())
             after = book.totals()

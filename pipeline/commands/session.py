@@ -55,6 +55,7 @@ class Session:
         stops: Callable[[Brake], None],
         faults: Sequence[str],
         to_pay: Money,
+        agreed: frozenset[int],
     ) -> None:
         """Prepare; nothing is opened before `work`. `to_pay` is the plan's estimate.
 
@@ -70,6 +71,7 @@ class Session:
         self._stops = stops
         self._faults = sandbox.faults(faults)
         self._to_pay = to_pay
+        self._agreed = agreed
 
     async def work(self) -> BaseException | str | None:
         """Drive every selected job; returns what stopped the run early, None when nothing did."""
@@ -182,6 +184,7 @@ class Session:
             download=settings.download,
             check_balance=settings.check_balance,
             to_pay=self._to_pay,
+            agreed=self._agreed,
         )
         try:
             await drive(parts, orders)

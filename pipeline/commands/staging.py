@@ -12,7 +12,7 @@ from pipeline.lifecycle import Status, Step
 from pipeline.model import Action
 from pipeline.outline import Outline
 from pipeline.planning import Comparison, misplaced, select
-from pipeline.state import Book, Store, change
+from pipeline.state import Book, Store, change, rechecked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What staging came to: the counts, and the items whose files get other names."""
+    """What staging came to: the counts, and the items whose files get other names.
+
+    `agreed` numbers the jobs to be paid for again if their tasks give nothing.
+    """
 
     outline: Outline
     moves: tuple[Item, ...]
+    agreed: frozenset[int] = frozenset()
 
 
 @contextmanager
@@ -72,17 +76,29 @@ def stage(
     """
     outline = Outline()
     moves: list[Item] = []
+    agreed: set[int] = set()
     book = Book(batch.state)
     try:
         with book.snapshot(), store.transaction():
             items = Comparison(book, choice, shelf.lost).items(batch.entries())
             chosen = outline.watch(select(items, choice))
-            store.stage(noting_moves(chosen, moves), batch.world.clock.now())
+            noted = _noting_agreed(noting_moves(chosen, moves), agreed)
+            store.stage(noted, batch.world.clock.now())
             batch.check()
             allow(outline)
     finally:
         book.close()
-    return Staged(outline, tuple(moves))
+    return Staged(outline, tuple(moves), frozenset(agreed))
+
+
+def _noting_agreed(
+    items: Iterator[tuple[Item, bool]], agreed: set[int]
+) -> Iterator[tuple[Item, bool]]:
+    """Pass the items through; `agreed` gets the numbers of jobs whose tasks are asked first."""
+    for item, chosen in items:
+        if chosen and item.record is not None and rechecked(item):
+            agreed.add(item.record.number)
+        yield item, chosen
 
 
 def noting_moves(

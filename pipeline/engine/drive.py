@@ -41,7 +41,8 @@ _FETCHERS = 64
 class Orders:
     """What this run is to do, and within which bounds. Times are seconds.
 
-    `host` and `account` say whose tasks it may collect; `to_pay` is the plan's estimate.
+    `host` and `account` say whose tasks it may collect; `to_pay` is the plan's estimate;
+    `agreed` numbers the jobs that may be paid for again when their task gives nothing.
     """
 
     host: str
@@ -55,6 +56,7 @@ class Orders:
     download: bool
     check_balance: bool
     to_pay: Money
+    agreed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class _Run:
             clock=parts.clock,
             delays=parts.delays,
             weary=self._weary,
+            agreed=set(orders.agreed),
         )
         self._references = References(
             parts.api, parts.book, journal, orders.host, parts.bell.address

@@ -6,10 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipeline import schema
 from pipeline.api import Phase
 from pipeline.brake import Halted
 from pipeline.engine.watch import images
-from pipeline.errors import AccountError, ApiError, DiskError, Gone, Refused, UnknownTask
+from pipeline.errors import (
+    AccountError,
+    ApiError,
+    DiskError,
+    Gone,
+    NotAnImage,
+    Refused,
+    UnknownTask,
+)
 from pipeline.lifecycle import Step
 from pipeline.model import Image
 from pipeline.ratio import mismatch
@@ -36,6 +45,7 @@ class Fetches:
         self._work = desk.work
         self._shelf = shelf
         self._dress = dress
+        self._hope: float = schema.api("result", "hope_seconds")
 
     async def one(self, record: Record) -> None:
         """Bring every image of one finished job to disk."""
@@ -82,7 +92,7 @@ class Fetches:
 
         Raises `Gone` once every image was tried and one is gone, any other `ApiError` at once.
         """
-        gone = None if results else Gone("the task is finished and has no image to give")
+        gone = None if results else self._nothing(record)
         for place, (image, stem) in enumerate(zip(results, record.stems, strict=False)):
             if place in home:
                 continue
@@ -97,6 +107,12 @@ class Fetches:
                 gone = error
         if gone is not None:
             raise gone
+
+    def _nothing(self, record: Record) -> Gone:
+        """Say that a finished task has no image. Raises `NotAnImage` while it may still get one."""
+        if 0 <= self._journal.now() - record.completed_at < self._hope:
+            raise NotAnImage("the task is finished and tells of no image yet")
+        return Gone("the task is finished and has no image to give")
 
     async def _fetch(self, record: Record, image: Image, stem: str) -> Image:
         dress, story = self._dress(record, image.index)
@@ -140,15 +156,14 @@ class Fetches:
         if not self._desk.owns(record) and not isinstance(error, Refused):
             self._give_up(record, error)
             return
-        self._work.route(
-            self._journal.post(
-                record,
-                Step.EXPIRE,
-                error_type="expired",
-                error_message=error.summary,
-                results=results,
-            )
+        record = self._journal.post(
+            record,
+            Step.EXPIRE,
+            error_type="expired",
+            error_message=error.summary,
+            results=results,
         )
+        self._work.route(self._desk.again(record))
 
     def _give_up(self, record: Record, error: ApiError | None) -> None:
         """Leave the job finished but not fetched; the next run tries again, for free."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipeline.model import Record
 
 
-_SETTLING = 5.0
+_SETTLING = 60.0
 """Seconds in which a part of the API may not yet know a task that another part accepted."""
 
 
@@ -166,14 +166,13 @@ class Watch:
     def _unknown(self, record: Record, error: UnknownTask) -> None:
         """Hold a job whose task the API denies, unless it may only not know it yet."""
         if 0 <= self._journal.now() - record.submitted_at < _SETTLING:
-            self._later(record, 1.0)
+            self._later(record, 2.0)
             return
         self._budget.settle(record.number, None, record.estimate)
-        self._work.route(
-            self._journal.post(
-                record, Step.LOSE, error_type="unknown_task", error_message=error.summary
-            )
+        record = self._journal.post(
+            record, Step.LOSE, error_type="unknown_task", error_message=error.summary
         )
+        self._work.route(self._desk.again(record))
 
     def _wait(self, record: Record, task: Task | None) -> float:
         elapsed = self._journal.now() - record.submitted_at

@@ -6,6 +6,15 @@ event loop, `Book` reads it. This room holds the only SQL of the program.
 
 from pipeline.state.book import Book
 from pipeline.state.scribe import Scribe
-from pipeline.state.store import PUBLISHED, Change, Store, change
+from pipeline.state.store import PUBLISHED, Change, Store, change, fresh_attempt, rechecked
 
-__all__ = ["PUBLISHED", "Book", "Change", "Scribe", "Store", "change"]
+__all__ = [
+    "PUBLISHED",
+    "Book",
+    "Change",
+    "Scribe",
+    "Store",
+    "change",
+    "fresh_attempt",
+    "rechecked",
+]

@@ -5,8 +5,9 @@ Reads while a run writes: it sees everything committed before each question.
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -57,18 +58,20 @@ class Book:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Inside, every question is answered as of the first one, whatever is written meanwhile."""
-        self._db.execute("BEGIN")
+        with translated(self.path):
+            self._db.execute("BEGIN")
         try:
             yield
         finally:
-            self._db.execute("COMMIT")
+            with suppress(sqlite3.Error):  # it only read; what went wrong before is what counts
+                self._db.execute("ROLLBACK")
 
     def _records(self, where: str, *values: Any) -> list[Record]:
         with translated(self.path):
             found = self._db.execute(
                 f"SELECT {rows.SELECT} FROM jobs AS j {where}", values
             ).fetchall()
-        return [rows.record(row) for row in found]
+            return [rows.record(row) for row in found]
 
     # ── for a plan ──────────────────────────────────────────────────────────────────────────
 
@@ -303,8 +306,9 @@ class Book:
 def _open(path: Path) -> sqlite3.Connection:
     if path.is_file():
         check_size(path)
-        where = f"file:{quote(str(path))}?mode=ro"
-        db = sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(
+            _address(path), uri=True, isolation_level=None, check_same_thread=False
+        )
         try:
             db.execute("PRAGMA busy_timeout = 10000")
             check_version(db, path)
@@ -317,6 +321,14 @@ def _open(path: Path) -> sqlite3.Connection:
     return _migrated_copy(
         sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     )
+
+
+def _address(path: Path) -> str:
+    """Return how to open a file for reading, also in a folder where nothing can be written."""
+    log = path.with_name(f"{path.name}-wal")
+    settled = not log.exists() or log.stat().st_size == 0
+    still = settled and not os.access(path.parent, os.W_OK)
+    return f"file:{quote(str(path))}?{'immutable=1' if still else 'mode=ro'}"
 
 
 def _migrated_copy(db: sqlite3.Connection) -> sqlite3.Connection:

@@ -60,18 +60,26 @@ def translated(path: Path) -> Iterator[None]:
                 f"{path} is in use by another program: {error}",
                 fix="Close what has it open (a database browser?), then run again.",
             ) from error
+        if "no such" in str(error) or "overflow" in str(error):
+            raise _damaged(path, error) from error
         raise
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
             raise
-        raise StateError(
-            f"the state file {path} is damaged: {error}",
-            why="It knows what was paid for, so it is neither used nor overwritten like this.",
-            fix="Look at it with\n  banana-batch doctor\n"
-            "and restore it from a copy, or move it away to start anew (and pay anew).",
-        ) from error
+        raise _damaged(path, error) from error
+    except (ValueError, KeyError) as error:  # a row that does not say what a row says
+        raise _damaged(path, error) from error
     except OSError as error:
         raise disk_error(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> StateError:
+    return StateError(
+        f"the state file {path} is damaged: {error}",
+        why="It knows what was paid for, so it is neither used nor overwritten like this.",
+        fix="Look at it with\n  banana-batch doctor SPEC\n"
+        "and restore it from a copy, or move it away to start anew (and pay anew).",
+    )
 
 
 def disk_error(path: Path, error: Exception) -> DiskError:

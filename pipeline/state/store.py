@@ -171,6 +171,8 @@ class Store:
         self._refresh(job, record, at)
         if selected and item.action is Action.FETCH:
             self.step(change(record, Step.MISS, at))
+        elif selected and rechecked(item):
+            self.step(change(record, Step.RECHECK, at))
         elif selected and item.action is Action.RETRY:
             self.step(fresh_attempt(record, at))
         return record.number
@@ -249,6 +251,18 @@ class Store:
                 "UPDATE runs SET ended_at = ?, exit = ?, reason = ?, finished = ? WHERE number = ?",
                 (at, code, reason, finished, number),
             )
+
+
+def rechecked(item: Item) -> bool:
+    """Whether a job that is to be tried again may have been paid for, so that its task is asked
+    once more first."""
+    record = item.record
+    return (
+        item.action is Action.RETRY
+        and record is not None
+        and record.status in (Status.HELD, Status.EXPIRED)
+        and record.task_id != ""
+    )
 
 
 def fresh_attempt(record: Record, at: float, *, by_itself: bool = False) -> Change:
