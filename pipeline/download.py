@@ -122,7 +122,7 @@ class Shelf:
 
     def sweep(self) -> None:
         """Remove every part file of this run or an earlier one."""
-        with suppress(FileNotFoundError, NotADirectoryError):
+        with suppress(OSError):  # what cannot be removed is in nobody's way
             for part in self._parts.iterdir():
                 part.unlink(missing_ok=True)
             self._parts.rmdir()

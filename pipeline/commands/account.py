@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 KEY = "APIMART_API_KEY"
 HOST = "APIMART_BASE_URL"
+_LONGEST_KEY = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,10 @@ def need(account: Account | None) -> Account:
 
 def _from_file(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        if not path.is_file():
+            raise InputError(f"cannot read the key file {path}: it is no file")
+        with path.open(encoding="utf-8") as file:
+            return file.read(_LONGEST_KEY)
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "it is not text"
         raise InputError(f"cannot read the key file {path}: {said}") from error

@@ -151,6 +151,7 @@ class _Run:
     def go(self) -> Finish:
         """Stage, work, and return how it ended."""
         try:
+            self._check_owner()
             staged = staging.stage(self._batch, self._store, self._shelf, self._choice, self._allow)
             staging.move(staged.moves, self._store, self._shelf, self._world.clock.now())
             self._shelf.sweep()
@@ -224,6 +225,17 @@ class _Run:
         """Keep warnings for the summary."""
         if isinstance(event, Noted) and event.level == "warning":
             self._warnings.append(event.message)
+
+    def _check_owner(self) -> None:
+        """Raise `InputError` when the folder holds the results of another spec that is there."""
+        kept = self._store.fact("spec")
+        owner = (self._batch.folder / kept).resolve()
+        if kept and self._spec_path() and kept != self._spec_path() and owner.is_file():
+            raise InputError(
+                f"{self._batch.folder} holds the results of {owner}",
+                why="Two specs in one folder would take each other's pictures for removed.",
+                fix="Give one of them another `name:`, or choose a folder with --output.",
+            )
 
     def _spec_path(self) -> str:
         """Return the spec's place as seen from the output folder, so that both can move."""

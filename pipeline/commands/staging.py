@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.errors import StateError
 from pipeline.lifecycle import Status, Step
 from pipeline.model import Action
 from pipeline.outline import Outline
@@ -39,6 +40,13 @@ class Staged:
 def store_of(batch: Batch) -> Iterator[Store]:
     """Open the batch's state file. One that was made just now goes again when staging fails."""
     fresh = not batch.state.exists()
+    if fresh and (batch.folder / "manifest.csv").exists():
+        raise StateError(
+            f"{batch.folder} holds results, but its state file is gone",
+            why="It alone knows what was paid for: without it everything would be paid again.",
+            fix="Put state.sqlite back from a copy, or move the folder away to start anew"
+            " (and pay anew).",
+        )
     store = Store(batch.state)
     try:
         yield store
@@ -82,7 +90,7 @@ def stage(
         with book.snapshot(), store.transaction():
             items = Comparison(book, choice, shelf.lost).items(batch.entries())
             chosen = outline.watch(select(items, choice))
-            noted = _noting_agreed(noting_moves(chosen, moves), agreed)
+            noted = noting_agreed(noting_moves(chosen, moves), agreed)
             store.stage(noted, batch.world.clock.now())
             batch.check()
             allow(outline)
@@ -91,7 +99,7 @@ def stage(
     return Staged(outline, tuple(moves), frozenset(agreed))
 
 
-def _noting_agreed(
+def noting_agreed(
     items: Iterator[tuple[Item, bool]], agreed: set[int]
 ) -> Iterator[tuple[Item, bool]]:
     """Pass the items through; `agreed` gets the numbers of jobs whose tasks are asked first."""

@@ -12,7 +12,7 @@ from pipeline.brake import Halted
 from pipeline.errors import AccountError, ApiError, Refused, UnknownTask
 from pipeline.lifecycle import Step
 from pipeline.model import Image
-from pipeline.money import NOTHING
+from pipeline.money import NOTHING, display, parse
 from pipeline.state.store import fresh_attempt
 
 if TYPE_CHECKING:
@@ -21,10 +21,16 @@ if TYPE_CHECKING:
     from pipeline.engine.desk import Desk
     from pipeline.engine.work import Lane
     from pipeline.model import Record
+    from pipeline.money import Money
 
 
 _SETTLING = 60.0
 """Seconds in which a part of the API may not yet know a task that another part accepted."""
+
+
+_ABSURD = 100
+_DEAREST = parse("1")
+"""A cost of more than a hundred times the estimate, and a hundred dollars, is not believed."""
 
 
 class Timing(Protocol):
@@ -193,8 +199,19 @@ class Watch:
         else:
             self._completed(record, task)
 
+    def _credible(self, record: Record, cost: Money | None) -> Money | None:
+        """Return what a task says it cost, None when that cannot be: then the estimate counts."""
+        if cost is None or cost <= max(record.estimate, _DEAREST) * _ABSURD:
+            return cost
+        self._journal.note(
+            "warning",
+            f"{record.entry_id} (task {record.task_id}) is told to have cost {display(cost)}; the"
+            " estimate is counted instead: look at the account's own bill",
+        )
+        return None
+
     def _completed(self, record: Record, task: Task) -> None:
-        now = self._journal.now()
+        now, cost = self._journal.now(), self._credible(record, task.cost)
         self._timing.learn(record.model, max(now - record.submitted_at, 0.0), task)
         # A finished task that cost nothing may be one whose cost is told later.
         self._budget.settle(record.number, task.cost or None, record.estimate)
@@ -202,7 +219,7 @@ class Watch:
             self._journal.post(
                 record,
                 Step.COMPLETE,
-                cost=task.cost,
+                cost=cost,
                 completed_at=now,
                 results=images(task),
                 error_type="",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pipeline import sandbox
 from pipeline.brake import Brake
 from pipeline.client import Client
-from pipeline.commands.staging import move, noting_moves
+from pipeline.commands.staging import move, noting_agreed, noting_moves
 from pipeline.download import Shelf
 from pipeline.engine import Bell, Orders, Parts, drive
 from pipeline.errors import Trouble
@@ -172,6 +172,7 @@ class Rig:
     events: list[Event] = field(default_factory=list)
     host: str = ""
     key: str = "key-for-tests"
+    agreed: set[int] = field(default_factory=set)
     spent: int = 0
     heed: Callable[[Event], None] = lambda event: None
     timing: Looks = field(default_factory=Looks)
@@ -228,7 +229,8 @@ class Rig:
             book = Book(self.state)
             parts = self._parts(Fused(client, fuse), store, book, shelf, brake, bell or Bell())
             with suppress_trouble(brake):
-                self.spent = await drive(parts, orders)
+                agreed = frozenset(self.agreed)
+                self.spent = await drive(parts, replace(orders, agreed=agreed))
         finally:
             await client.close()
             if book is not None:
@@ -276,10 +278,12 @@ class Rig:
     ) -> tuple[Item, ...]:
         book = Book(self.state)
         moves: list[Item] = []
+        self.agreed = set[int]()
         try:
             with book.snapshot(), store.transaction():
                 items = select(Comparison(book, choice, shelf.lost).items(wanted), choice)
-                store.stage(noting_moves(items, moves), self.clock.now())
+                noted = noting_agreed(noting_moves(items, moves), self.agreed)
+                store.stage(noted, self.clock.now())
         finally:
             book.close()
         return tuple(moves)

@@ -338,9 +338,25 @@ def test_an_expired_job_that_is_tried_again_is_paid_again_and_both_count(folder:
     api.on_fetch = gone
     asyncio.run(run.run(entries(job("a")), api=api))
     assert run.statuses() == [Status.EXPIRED]
-    api.on_fetch = lambda n, url: png(1)
+    api.on_fetch = lambda n, url: png(1) if len(api.tasks) > 1 else gone(n, url)
     choice = Choice(retry=frozenset({Status.EXPIRED}))
     asyncio.run(run.run(entries(job("a")), api=api, choice=choice))
     book = Book(run.state)
     assert book.totals().spent == 2 * ESTIMATE
     book.close()
+
+
+def test_an_expired_job_whose_image_is_there_again_is_fetched_and_not_paid_again(
+    folder: Path,
+) -> None:
+    from pipeline.planning import Choice
+
+    run, api = desk(folder)
+    api.on_fetch = gone
+    asyncio.run(run.run(entries(job("a")), api=api))
+    api.on_fetch = lambda n, url: png(1)
+    choice = Choice(retry=frozenset({Status.EXPIRED}))
+    asyncio.run(run.run(entries(job("a")), api=api, choice=choice))
+    assert run.statuses() == [Status.DOWNLOADED]
+    assert len(api.tasks) == 1
+    run.sound()

@@ -177,8 +177,21 @@ def test_a_finished_task_that_never_gives_an_image_is_expired_and_never_called_t
     run, api = desk(folder)
     api.images = 0
     go(run, api)
+    assert run.statuses() == [Status.COMPLETED], "its urls may come yet"
+    run.clock.time += 25 * 3600
+    go(run, api)
     assert run.statuses() == [Status.EXPIRED]
     assert run.files() == []
+
+
+def test_urls_that_come_late_bring_the_image_home_for_free(folder: Path) -> None:
+    run, api = desk(folder)
+    api.images = 0
+    go(run, api)
+    api.images = 1
+    go(run, api)
+    assert run.statuses() == [Status.DOWNLOADED]
+    assert len(api.tasks) == 1
 
 
 @pytest.mark.parametrize("key", ["key-for-tests", "another-key"])
@@ -187,6 +200,7 @@ def test_an_empty_result_is_no_download_under_any_key(folder: Path, key: str) ->
     api.images = 0
     go(run, api, download=False)
     run.key = key
+    run.clock.time += 25 * 3600
     go(run, api)
     assert run.statuses() == [Status.EXPIRED if key == "key-for-tests" else Status.COMPLETED]
 
