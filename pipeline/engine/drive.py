@@ -37,6 +37,11 @@ _FETCHERS = 64
 """Downloads at once, at most; each holds a few megabytes."""
 
 
+_GRACE = 8.0
+"""Seconds that a stopping run leaves to downloads under way: an image that drips in must not keep
+it from ending before whoever stopped it kills it. It is fetched by the next run, for free."""
+
+
 @dataclass(frozen=True, slots=True)
 class Orders:
     """What this run is to do, and within which bounds. Times are seconds.
@@ -182,8 +187,9 @@ class _Run:
                 await self._parts.brake.pulled_or(self._work.done)
                 if self._work.closed is not None:
                     self._parts.brake.pull(self._work.closed)
-                for lane in (self._submits, self._looks, self._fetches):
+                for lane in (self._submits, self._looks):
                     await lane.stop()
+                await self._fetches.stop(_GRACE)
                 for helper in helpers:
                     helper.cancel()
         except BaseExceptionGroup as several:

@@ -7,6 +7,7 @@ until this run is done with it, so that memory is bounded by the slots and never
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pipeline.lifecycle import Status
@@ -49,9 +50,14 @@ class Lane:
         """Start the workers inside `group`."""
         self._tasks = [group.create_task(self._run()) for _ in range(self._workers)]
 
-    async def stop(self) -> None:
-        """Return once no worker is in the middle of a job; jobs still queued stay as they are."""
-        await self._idle.wait()
+    async def stop(self, grace: float | None = None) -> None:
+        """Return once no worker is in the middle of a job; jobs still queued stay as they are.
+
+        With `grace`, workers are given up after so many seconds: for work that costs nothing to
+        do again.
+        """
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), grace)
         for task in self._tasks:
             task.cancel()
 

@@ -24,6 +24,10 @@ _NAMES_SHOWN = 30
 _COLUMNS = "A column whose name holds spaces is read as `row['its name']`."
 
 
+_MISUSED = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AssertionError)
+"""What filters and operators raise for values that they do not take; Jinja2 asserts some."""
+
+
 class Expressions:
     """Compiles texts with expressions, and keeps them. All of them read `names`."""
 
@@ -73,7 +77,7 @@ class Expressions:
                 text = "".join(root(context))
             except Fault:
                 raise
-            except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            except _MISUSED as error:
                 raise self._fault(error, tree) from None
             except (AttributeError, RecursionError, MemoryError) as error:
                 raise self._fault(error, tree) from None
