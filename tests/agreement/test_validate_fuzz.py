@@ -21,7 +21,7 @@ from pipeline.commands.world import World
 from pipeline.report import FORMATS
 
 FUZZ = settings(
-    max_examples=100,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -183,7 +183,7 @@ def test_a_lost_submit_answer_is_recovered_by_its_callback(folder: Path) -> None
 
 def test_a_forged_hint_recovers_nothing(folder: Path) -> None:
     async def scene() -> None:
-        faults = ("cut_after=0.5", "callback_lost=1", "task_seconds=1")
+        faults = ("cut_after=0.2", "callback_lost=1", "task_seconds=1")
         async with house(folder, *faults, clock=FastClock()) as here:
 
             def ring_everywhere(event: object) -> None:

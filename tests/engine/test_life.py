@@ -153,7 +153,7 @@ def check(run: Rig, api: Script, retries: int) -> None:
     assert not [name for name in run.files() if ".parts" in name]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(histories())
 def test_no_sequence_of_answers_pays_twice_or_breaks_a_life(told: dict[str, Any]) -> None:
     with TemporaryDirectory() as made:

@@ -25,6 +25,11 @@ if not CHROMIUM and "CI" not in os.environ:
     pytest.skip("no chromium on PATH: apt-get install chromium", allow_module_level=True)
 
 
+FLAGS = ["--no-sandbox", "--disable-gpu", "--in-process-gpu", "--renderer-process-limit=1"]
+
+pytestmark = pytest.mark.xdist_group("browser")  # one browser, whatever the number of workers
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One browser for all tests; each test gets a profile of its own."""
@@ -32,7 +37,7 @@ def browser() -> Iterator[Browser]:
 
     assert CHROMIUM, "CI must run these tests: apt-get install chromium"
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield found
         found.close()
 
