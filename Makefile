@@ -6,13 +6,16 @@ BIN := .venv/bin
 # Thousands of small files are made and thrown away: in memory where the system offers that.
 RAM := $(if $(wildcard /dev/shm/.),TMPDIR=/dev/shm )
 
-.PHONY: demo test lint format soak bench clean
+.PHONY: demo test browser lint format soak bench clean
 
 demo: .venv/.user
 	$(BIN)/banana-batch run specs/quickstart.yaml --sandbox
 
 test: .venv/.dev
-	$(RAM)$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(RAM)$(BIN)/python -m pytest -n auto --dist worksteal -m "not browser"
+
+browser: .venv/.dev
+	$(RAM)$(BIN)/python -m pytest -m browser tests/gallery
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

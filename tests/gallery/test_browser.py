@@ -27,7 +27,7 @@ if not CHROMIUM and "CI" not in os.environ:
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--in-process-gpu", "--renderer-process-limit=1"]
 
-pytestmark = pytest.mark.xdist_group("browser")  # one browser, whatever the number of workers
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
