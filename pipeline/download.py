@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from PIL import Image as Picture
 from PIL import UnidentifiedImageError
@@ -357,3 +357,19 @@ def disk(path: Path) -> Iterator[None]:
             why="What was paid for must have a place to go.",
             fix="Make room, or mend the permissions, then run again: it goes on from here.",
         ) from error
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[TextIO]:
+    """Give a stream whose text stands at `path` once the block has ended, whole or not at all.
+
+    Raises `DiskError` when the disk does not take it; nothing is left behind then.
+    """
+    part = path.with_name(f".{path.name}.part")
+    with disk(path):
+        try:
+            with part.open("w", encoding="utf-8", newline="") as stream:
+                yield stream
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)

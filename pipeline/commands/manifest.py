@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline import manifest as book_of_results
 from pipeline.commands import account, batch
 from pipeline.commands.ending import publish_manifest
-from pipeline.download import disk
+from pipeline.download import disk, whole
 from pipeline.errors import Exit, InputError
 from pipeline.lifecycle import Status
 from pipeline.state import Book
@@ -60,15 +60,8 @@ def _export(opened: Batch, options: ManifestOptions) -> None:
     elif options.out in (None, "-"):
         _text(opened, options, form, world.stdout)
     else:
-        path = world.cwd / str(options.out)
-        part = path.with_name(f".{path.name}.part")
-        with disk(path):
-            try:
-                with part.open("w", encoding="utf-8", newline="") as stream:
-                    _text(opened, options, form, stream)
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
+        with whole(world.cwd / str(options.out)) as stream:
+            _text(opened, options, form, stream)
 
 
 def _text(opened: Batch, options: ManifestOptions, form: str, stream: TextIO) -> None:

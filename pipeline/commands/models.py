@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import schema, spec, terminal
 from pipeline.client import Client
 from pipeline.commands import account
-from pipeline.download import disk
+from pipeline.download import disk, whole
 from pipeline.errors import Exit, InputError, Refused, Rubbish
 
 if TYPE_CHECKING:
@@ -65,9 +65,8 @@ def add(
     card = model_file(name, said, schema.models())
     with disk(path):
         place.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
+    with whole(path) as file:
+        file.write(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
     _tell(world, card, path)
     return Exit.DONE
 

@@ -7,11 +7,11 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from pipeline import outline, terminal
 from pipeline.commands import batch
-from pipeline.download import Shelf, disk
+from pipeline.download import Shelf, whole
 from pipeline.errors import Exit, InputError
 from pipeline.planning import Choice, Comparison, select
 from pipeline.state import Book
@@ -116,7 +116,8 @@ def _write(
         if options.out is None:
             shutil.copyfileobj(spool, opened.world.stdout)
         else:
-            _publish(opened.world.cwd / options.out, spool)
+            with whole(opened.world.cwd / options.out) as file:
+                shutil.copyfileobj(spool, file)
             opened.world.stderr.write(f"Wrote {options.out}. To do just this:\n{_to_do(options)}")
 
 
@@ -125,17 +126,6 @@ def _to_do(options: PlanOptions) -> str:
     where += ["--output", options.output] if options.output is not None else []
     words = ("banana-batch", "run", options.source, "--plan", str(options.out), *where)
     return f"  {terminal.command(words)}\n"
-
-
-def _publish(path: Path, spool: IO[str]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with disk(path):
-        try:
-            with part.open("w", encoding="utf-8") as file:
-                shutil.copyfileobj(spool, file)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def _of(items: Iterator[tuple[Item, bool]], wanted: str) -> Iterator[Item]:
