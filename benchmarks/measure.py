@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TOOL = str(Path(sys.executable).with_name("banana-batch"))
 """The program under test: the one installed beside the interpreter that runs the benchmark."""
 
-_PACKAGES = ("banana-batch", "aiohttp", "httpx", "httpx-aiohttp", "uvloop", "Pillow")
+_PACKAGES = ("banana-batch", "aiohttp", "httpx", "pyreqwest", "uvloop", "Pillow")
 
 
 @dataclass(frozen=True, slots=True)

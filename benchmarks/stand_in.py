@@ -131,6 +131,7 @@ def _certify(openssl: str, folder: Path) -> None:
             openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
             "-nodes", "-days", "7", "-subj", "/CN=127.0.0.1",
             "-addext", "subjectAltName=IP:127.0.0.1",
+            "-addext", "basicConstraints=critical,CA:FALSE",  # no strict client takes another
             "-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem"),
         ],
         check=True,

@@ -1,7 +1,8 @@
-"""The API as the rest of the program sees it: one Protocol and the plain answers it gives.
+"""The other side as the rest of the program sees it: Protocols and the plain answers they give.
 
-`client.Client` speaks it over HTTP, `retry.Patient` wraps it with manners, tests hand in their
-own. Facts of the wire format are in `client`; what an answer means for money is in `lifecycle`.
+`Api` is the API: `client.Client` speaks it over HTTP, `retry.Patient` wraps it with manners, tests
+hand in their own. `Source` is any host that serves images, and `Porter` brings them home from
+there. Facts of the wire format are in `client`; what an answer means for money is in `lifecycle`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from pipeline.model import Image
     from pipeline.money import Money
 
 
@@ -87,6 +89,28 @@ class Download:
     chunks: AsyncIterator[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """An image to bring home: from `url` to `images/<stem>.<ext>`.
+
+    `name` names its part file; no two under way share one. `facts` are what is written into and
+    beside it.
+    """
+
+    url: str
+    name: str
+    stem: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """An image on disk, whole and checked. `seconds` is how long its host took to answer."""
+
+    image: Image
+    seconds: float
+
+
 class Api(Protocol):
     """The calls a run makes. Every one raises only `errors.ApiError` and its children."""
 
@@ -106,13 +130,26 @@ class Api(Protocol):
         """Ask how much money the account has."""
         ...
 
-    def fetch(self, url: str) -> AbstractAsyncContextManager[Download]:
-        """Open a result image. The key is never sent there; only http(s) is followed.
-
-        Raises `Gone` when the url is expired or unknown.
-        """
-        ...
-
     async def close(self) -> None:
         """Let go of every connection."""
+        ...
+
+
+class Source(Protocol):
+    """Hosts of result images. The key is never sent there; only http(s) is followed."""
+
+    def fetch(self, url: str) -> AbstractAsyncContextManager[Download]:
+        """Open a result image. Raises `Gone` when the url is expired or unknown."""
+        ...
+
+
+class Porter(Protocol):
+    """Brings images home."""
+
+    async def bring(self, parcel: Parcel) -> Brought:
+        """Return once the image is in its place.
+
+        Raises `Gone` when the url is expired or unknown, `NotAnImage` when what came is none,
+        other `ApiError`s for trouble on the way, `DiskError` when the disk does not take it.
+        """
         ...

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar, TypeVarTuple
 
 from PIL import Image as Picture
 from PIL import UnidentifiedImageError
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from pipeline.model import Record
 
 warnings.filterwarnings("error", category=Picture.DecompressionBombWarning)
+
+Answer = TypeVar("Answer")
+Args = TypeVarTuple("Args")
 
 _SPILL = 4 << 20
 """Bytes of one download held in memory before they go to the part file."""
@@ -100,9 +103,14 @@ class Shelf:
         *,
         thorough: bool = False,
         sidecar: bool = False,
+        threads: int = 2,
         witness: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Serve `folder`. `witness` is told before and after each rename; a test may end there."""
+        """Serve `folder`.
+
+        Images are checked and written by so many `threads`; with none, by whoever calls `take`.
+        `witness` is told before and after each rename; a test may end there.
+        """
         self.folder = folder
         self._images = folder / "images"
         self._kept = self._images / ".kept"
@@ -110,14 +118,15 @@ class Shelf:
         self._thorough = thorough
         self._sidecar = sidecar
         self._witness = witness
-        self._pool = ThreadPoolExecutor(2, "shelf")
+        self._pool = ThreadPoolExecutor(threads, "shelf") if threads else None
         self._limit: int = schema.api("result", "max_bytes")
         self._folders: set[Path] = set()
         self._found: dict[str, set[Path]] = {}
 
     def close(self) -> None:
         """Remove what downloads under way left behind."""
-        self._pool.shutdown(wait=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
         self.sweep()
 
     def sweep(self) -> None:
@@ -144,15 +153,13 @@ class Shelf:
         incomplete or no image, `DiskError` when the disk does not take it, and whatever the
         download raises.
         """
-        loop = asyncio.get_running_loop()
         if download.size is not None and download.size > self._limit:
             raise NotAnImage(f"the image is announced with {download.size} bytes, too large")
-        part = self._parts / f"{name}.part"
+        # A run that was killed may have left somebody behind who still writes to his own.
+        part = self._parts / f"{name}-{os.getpid()}.part"
         try:
             data, total = await self._drain(download, part)
-            return await loop.run_in_executor(
-                self._pool, self._finish, part, data, total, stem, dress, story
-            )
+            return await self._off(self._finish, part, data, total, stem, dress, story)
         except Exception:
             with suppress(OSError):  # what went wrong is said already
                 part.unlink(missing_ok=True)
@@ -160,7 +167,6 @@ class Shelf:
 
     async def _drain(self, download: Download, part: Path) -> tuple[bytes, int]:
         """Read all of it; what does not fit in memory is in `part`. Returns the rest, the total."""
-        loop = asyncio.get_running_loop()
         pieces: list[bytes] = []  # joined once: a buffer that grows would copy them twice
         held = total = 0
         async for chunk in download.chunks:
@@ -170,11 +176,16 @@ class Shelf:
             if total > self._limit:
                 raise NotAnImage(f"the image is larger than {self._limit} bytes")
             if held > _SPILL:
-                await loop.run_in_executor(self._pool, self._spill, part, b"".join(pieces))
+                await self._off(self._spill, part, b"".join(pieces))
                 pieces, held = [], 0
         if total < (download.size or 0):
             raise NotAnImage(f"the image is incomplete: {total} of {download.size} bytes came")
         return b"".join(pieces), total
+
+    async def _off(self, work: Callable[[*Args], Answer], *args: *Args) -> Answer:
+        if self._pool is None:
+            return work(*args)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
     def _spill(self, part: Path, data: bytes) -> None:
         with disk(part):

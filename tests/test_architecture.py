@@ -29,7 +29,6 @@ PACKAGES = {
     "PIL": "Pillow",
     "yaml": "PyYAML",
     "jsonschema_rs": "jsonschema-rs",
-    "httpx_aiohttp": "httpx-aiohttp",
     "jinja2": "Jinja2",
     "markupsafe": "MarkupSafe",
 }

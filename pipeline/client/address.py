@@ -8,19 +8,20 @@ from __future__ import annotations
 import ipaddress
 import re
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
+from pipeline import __version__, schema
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR")
-
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _HOST = re.compile(rb"[A-Za-z0-9._:-]+")
 _SHOWN = "https://api.example.com"
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".test", ".home.arpa")
@@ -53,6 +54,11 @@ def base(text: str) -> httpx.URL:
         )
     path = url.path.rstrip("/").removesuffix("/v1").rstrip("/")
     return url.copy_with(path=path or "/")
+
+
+def agent() -> str:
+    """Return what every request says of who it comes from."""
+    return f"banana-batch/{__version__} (+{schema.api('home_page')})"
 
 
 def private(host: str) -> bool:
@@ -102,28 +108,43 @@ def proxy(url: str, environ: Mapping[str, str]) -> str:
     return found
 
 
-def certificates(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """Return what servers are checked against.
+def certificates(environ: Mapping[str, str]) -> list[bytes]:
+    """Return the certificates, in PEM, that vouch for servers besides those of the system.
 
-    SSL_CERT_FILE, REQUESTS_CA_BUNDLE (a file or a folder) and SSL_CERT_DIR replace the bundle
-    that comes with httpx. Raises `InputError` when they name nothing that can be read.
+    SSL_CERT_FILE, REQUESTS_CA_BUNDLE (a file or a folder) and SSL_CERT_DIR name them. Raises
+    `InputError` when they name nothing that can be read.
     """
     bundle = environ.get("SSL_CERT_FILE") or environ.get("REQUESTS_CA_BUNDLE") or ""
     folder = environ.get("SSL_CERT_DIR") or ""
     if bundle and Path(bundle).is_dir():
         bundle, folder = "", bundle
     if not bundle and not folder:
-        return httpx.create_ssl_context(trust_env=False)
+        return []
     try:
         if folder and not any(Path(part).is_dir() for part in folder.split(":")):
             raise FileNotFoundError(f"no such folder: {folder}")
-        return ssl.create_default_context(cafile=bundle or None, capath=folder or None)
+        # It reads them more strictly than reqwest does, and says what is wrong.
+        ssl.create_default_context(cafile=bundle or None, capath=folder or None)
+        return list(_bundles(bundle, folder))
     except (OSError, ValueError) as error:
         raise InputError(
             f"the certificates in {bundle or folder} cannot be used: {error}",
             why="Without them no server can be told from an impostor.",
             fix="Mend SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE.",
         ) from error
+
+
+def _bundles(bundle: str, folder: str) -> Iterator[bytes]:
+    """Yield the contents of a bundle, and of every file in folders that holds certificates."""
+    if bundle:
+        yield Path(bundle).read_bytes()
+    for part in folder.split(":"):
+        if part and Path(part).is_dir():
+            for file in {one.resolve() for one in Path(part).iterdir()}:
+                with suppress(OSError):
+                    text = file.read_bytes()
+                    if _CERTIFICATE in text:
+                        yield text
 
 
 def _wrong(summary: str) -> InputError:

@@ -5,25 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from multidict import CIMultiDict
-
-from pipeline import __version__, schema
+from pipeline import schema
 from pipeline.client import address, answers, refusals
-from pipeline.client.images import Images
+from pipeline.client.pools import Pools
 from pipeline.client.text import Censor
 from pipeline.client.wire import Wire
 from pipeline.errors import ApiError, Refused, Rubbish, Unavailable, UnknownTask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
     from typing import BinaryIO
 
-    import httpx
-
-    from pipeline.api import Accepted, Balance, Download, Task, Uploaded
-    from pipeline.client.wire import Answer, Headers
+    from pipeline.api import Accepted, Balance, Task, Uploaded
+    from pipeline.client.wire import Answer, Body
     from pipeline.clock import Clock
 
 _PIECE = 1 << 18
@@ -34,9 +29,9 @@ _WHOLE = 1 << 14
 class Client:
     """Speaks to one API with one key. Implements `pipeline.api.Api`.
 
-    Each call is one request (a fetch: one for each redirect). Nothing is sent twice and nothing
-    waited out here; that is `retry.Patient`'s part. The key goes to the base url's own origin and
-    nowhere else, and into no message.
+    Each call is one request. Nothing is sent twice and nothing waited out here; that is
+    `retry.Patient`'s part. The key goes to the base url's own origin and nowhere else, and into
+    no message.
     """
 
     def __init__(
@@ -48,38 +43,27 @@ class Client:
         connections: int,
         clock: Clock,
         environ: Mapping[str, str],
-        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Prepare; nothing is opened yet.
 
-        `timeouts` are seconds for `connect`, `read`, `write` and `pool`; `connections` bounds the
-        pool to the API, and that to the hosts of images. Proxies and certificates are taken from
-        `environ`. `transport` replaces the network. Raises `InputError` for a base url, key,
-        proxy or certificate that cannot be used.
+        `timeouts` are seconds for `connect`, `read`, `write` and `pool`; `connections` bounds
+        each pool. Proxies and certificates are taken from `environ`. Raises `InputError` for a
+        base url, key, proxy or certificate that cannot be used.
         """
         self._base = str(address.base(base_url)).rstrip("/")
         self._censor = Censor(secret := address.key(key))
         self._clock = clock
         address.proxy(self._base, environ)  # a wrong one is told now, not by the first request
-        wire = self._wire = Wire(
-            host=urlsplit(self._base).hostname or "",
-            censor=self._censor,
-            timeouts=timeouts,
-            connections=connections,
-            environ=environ,
-            transport=transport,
-        )
-        agent = f"banana-batch/{__version__} (+{schema.api('home_page')})"
-        self._asking: Headers = CIMultiDict(
-            {
-                "User-Agent": agent,
-                "Accept-Encoding": "identity",
-                "Accept": "application/json",
-                "Authorization": f"Bearer {secret}",
-            }
-        )
-        self._sending = self._asking.copy()
-        self._sending["Content-Type"] = "application/json"
+        self._pools = Pools(timeouts=timeouts, connections=connections, environ=environ)
+        host = urlsplit(self._base).hostname or ""
+        self._wire = Wire(self._pools, host=host, censor=self._censor, timeouts=timeouts)
+        self._asking = [
+            ("User-Agent", address.agent()),
+            ("Accept-Encoding", "identity"),
+            ("Accept", "application/json"),
+            ("Authorization", f"Bearer {secret}"),
+        ]
+        self._sending = [*self._asking, ("Content-Type", "application/json")]
         self._key_header: str = schema.api("idempotency", "header")
         paths: dict[str, str] = schema.api("paths")
         self._submit_url = self._base + paths["submit"]
@@ -88,7 +72,6 @@ class Client:
         self._model_url = self._base + paths["model_schema"]
         before, _, after = paths["task"].partition("{task_id}")
         self._task_url = (self._base + before, f"{after}?language={schema.api('language')}")
-        self._images = Images(wire, self._censor, clock, agent)
 
     @property
     def host(self) -> str:
@@ -99,10 +82,11 @@ class Client:
 
     async def submit(self, body: bytes, key: str) -> Accepted:
         """Send `body`, unchanged, under the idempotency key `key`, once."""
-        headers = self._sending.copy()
-        headers[self._key_header] = key
-        headers["Content-Length"] = str(len(body))
-        content = body if len(body) <= _WHOLE else self._wire.body(_slices(body))
+        headers = [*self._sending, (self._key_header, key)]
+        content: bytes | Body = body
+        if len(body) > _WHOLE:
+            headers.append(("Content-Length", str(len(body))))
+            content = self._wire.body(_slices(body))
         answer = await self._wire.exchange("POST", self._submit_url, headers, content)
         document = self._document(answer, paying=True)
         replayed = answer.headers.get("idempotency-replayed", "").strip().lower() == "true"
@@ -145,9 +129,11 @@ class Client:
             size = path.stat().st_size
             with path.open("rb") as file:
                 pieces = _parts(head, file, tail)
-                headers = self._asking.copy()
-                headers["Content-Type"] = f"multipart/form-data; boundary={boundary}"
-                headers["Content-Length"] = str(len(head) + size + len(tail))
+                headers = [
+                    *self._asking,
+                    ("Content-Type", f"multipart/form-data; boundary={boundary}"),
+                    ("Content-Length", str(len(head) + size + len(tail))),
+                ]
                 answer = await self._wire.exchange(
                     "POST", self._upload_url, headers, self._wire.body(pieces)
                 )
@@ -173,19 +159,9 @@ class Client:
         answer = await self._wire.exchange("GET", url, self._asking)
         return answers.model_schema(self._document(answer), self._censor)
 
-    def fetch(self, url: str) -> AbstractAsyncContextManager[Download]:
-        """Open a result image, following redirects to http(s) only and never with the key.
-
-        Entering raises `Gone` when the url is expired or unknown, another `FetchError` when it
-        cannot be followed, and what heals (`Unavailable`, `RateLimited`, `Cut`, …) as any call.
-        The chunks raise the same, and `TimedOut` when one image takes longer than
-        `result.max_seconds`.
-        """
-        return self._images.open(url)
-
     async def close(self) -> None:
         """Let go of every connection."""
-        await self._wire.close()
+        await self._pools.close()
 
     # ── what an answer is ───────────────────────────────────────────────────────────────────
 

@@ -3,74 +3,98 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urljoin, urlsplit
-
-from multidict import CIMultiDict
 
 from pipeline import schema
 from pipeline.api import Download
 from pipeline.client import refusals
+from pipeline.client.address import agent
 from pipeline.client.foreign import FOREIGN, translate
+from pipeline.client.pools import Pools
+from pipeline.client.text import Censor
+from pipeline.client.transport import Sealed
 from pipeline.errors import FetchError, Gone, NotAnImage, TimedOut
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
     from types import TracebackType
 
     import httpx
 
-    from pipeline.client.text import Censor
-    from pipeline.client.wire import Headers, Wire
     from pipeline.clock import Clock
     from pipeline.errors import ApiError
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _GONE = frozenset({401, 403, 404, 410})
 """What hosts of signed urls answer when a url has expired, is spoilt, or never was."""
-_CHUNK = 1 << 18
 _MAX_URL = 16_384
+_PLAIN = Censor()
 
 
-class Images:
-    """Opens result images over a pool of their own."""
+class Hosts:
+    """Fetches result images from whatever host serves them. Implements `pipeline.api.Source`.
 
-    def __init__(self, wire: Wire, censor: Censor, clock: Clock, agent: str) -> None:
-        self.wire = wire
-        self.censor = censor
+    It has never heard of the key.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeouts: Mapping[str, float],
+        connections: int,
+        clock: Clock,
+        environ: Mapping[str, str],
+    ) -> None:
+        """Prepare, with the arguments of `Client`; nothing is opened yet."""
+        self.pools = Pools(timeouts=timeouts, connections=connections, environ=environ)
         self.clock = clock
-        self.headers: Headers = CIMultiDict(
-            {"User-Agent": agent, "Accept-Encoding": "identity", "Accept": "image/*, */*;q=0.5"}
-        )
+        self.headers = [
+            ("User-Agent", agent()),
+            ("Accept-Encoding", "identity"),
+            ("Accept", "image/*, */*;q=0.5"),
+        ]
         self.max_redirects: int = schema.api("result", "max_redirects")
         self.max_seconds: float = schema.api("result", "max_seconds")
+        self.limit = timedelta(seconds=self.max_seconds)
 
-    def open(self, url: str) -> Opened:
-        """Return the image at `url`, to be entered; nothing is sent before."""
+    def fetch(self, url: str) -> AbstractAsyncContextManager[Download]:
+        """Open a result image, following redirects to http(s) only.
+
+        Entering raises `Gone` when the url is expired or unknown, another `FetchError` when it
+        cannot be followed, and what heals (`Unavailable`, `RateLimited`, `Cut`, …) as a call of
+        the API does. The chunks raise the same, and `TimedOut` when one image takes longer than
+        `result.max_seconds`.
+        """
         return Opened(self, url)
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self.pools.close()
 
 
 class Opened(AbstractAsyncContextManager[Download]):
     """One image on its way. A class, since a generator would cost a tenth of a small image."""
 
-    def __init__(self, images: Images, url: str) -> None:
-        self._images = images
+    def __init__(self, hosts: Hosts, url: str) -> None:
+        self._hosts = hosts
         self._url = url
         self._host = ""
         self._stream: httpx.AsyncByteStream | None = None
         self._chunks: AsyncGenerator[bytes, None] | None = None
 
     async def __aenter__(self) -> Download:
-        """Send the request and follow redirects. Raises what `Client.fetch` says."""
-        images, url = self._images, self._url
-        for _ in range(images.max_redirects + 1):
+        """Send the request and follow redirects. Raises what `Hosts.fetch` says."""
+        hosts, url = self._hosts, self._url
+        for _ in range(hosts.max_redirects + 1):
             self._check(url)
             response = await self._get(url)
             headers = response.headers
             if response.status_code == 200 and "content-encoding" not in headers:
                 announced = headers.get("content-length", "")
                 size = int(announced) if announced.isascii() and announced.isdigit() else None
-                self._chunks = self._read(images.clock.monotonic())
+                self._chunks = self._read(hosts.clock.monotonic())
                 return Download(size, self._chunks)
             await self._close()
             location = headers.get("location", "")
@@ -80,9 +104,7 @@ class Opened(AbstractAsyncContextManager[Download]):
                 url = urljoin(url, location)
             except ValueError as error:
                 raise FetchError("the image's url leads to one that is none") from error
-        raise FetchError(
-            f"the image's url leads through more than {images.max_redirects} redirects"
-        )
+        raise FetchError(f"the image's url leads through more than {hosts.max_redirects} redirects")
 
     async def __aexit__(
         self,
@@ -106,16 +128,16 @@ class Opened(AbstractAsyncContextManager[Download]):
         if not usable:
             raise FetchError("the image's url is none")
         if parts.scheme not in ("http", "https"):
-            shown = self._images.censor.plain(parts.scheme, 20)
+            shown = _PLAIN.plain(parts.scheme, 20)
             raise FetchError(f"the image's url is of the kind {shown!r}, not http or https")
 
     async def _get(self, url: str) -> httpx.Response:
-        wire = self._images.wire
+        hosts = self._hosts
         try:
-            request = wire.request("GET", url, self._images.headers)
-            response = await wire.pool("images", url).handle_async_request(request)
+            request = Sealed("GET", url, hosts.headers, limit=hosts.limit)
+            response = await hosts.pools.lead("images", url).handle_async_request(request)
         except FOREIGN as error:
-            raise translate(error, self._host, self._images.censor) from error
+            raise translate(error, self._host, _PLAIN) from error
         self._stream = cast("httpx.AsyncByteStream", response.stream)
         return response
 
@@ -126,21 +148,19 @@ class Opened(AbstractAsyncContextManager[Download]):
         try:
             await stream.aclose()
         except FOREIGN as error:
-            raise translate(error, self._host, self._images.censor) from error
+            raise translate(error, self._host, _PLAIN) from error
 
     async def _read(self, started: float) -> AsyncGenerator[bytes, None]:
-        images = self._images
-        # the transport's own setting, a sixteenth of it, makes large images twice as costly
-        self._stream.CHUNK_SIZE = _CHUNK  # type: ignore[union-attr] # this stream's own attribute
+        hosts = self._hosts
         try:
             async for chunk in self._stream:  # type: ignore[union-attr] # opened before
                 yield chunk
-                if images.clock.monotonic() - started > images.max_seconds:
+                if hosts.clock.monotonic() - started > hosts.max_seconds:
                     raise TimedOut(
-                        f"{self._host} takes longer than {images.max_seconds:g} s for one image"
+                        f"{self._host} takes longer than {hosts.max_seconds:g} s for one image"
                     )
         except FOREIGN as error:
-            raise translate(error, self._host, images.censor) from error
+            raise translate(error, self._host, _PLAIN) from error
 
     def _refusal(self, response: httpx.Response) -> ApiError:
         status, host = response.status_code, self._host
@@ -149,7 +169,6 @@ class Opened(AbstractAsyncContextManager[Download]):
         if status == 200:
             return NotAnImage(f"{host} sent the image in an encoding that was not asked for")
         if status in (408, 425, 429) or status >= 500:
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            wait = refusals.retry_after(headers, self._images.clock.now())
+            wait = refusals.retry_after(response.headers, self._hosts.clock.now())
             return refusals.trouble(f"{host} did not give the image", status, wait)
         return FetchError(f"{host} did not give the image ({status})", code=status)

@@ -11,7 +11,8 @@ _TELLING = 4
 class Censor:
     """Keeps the key, and everything that could harm a terminal, out of what the API says."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str = "") -> None:
+        """Keep `key` out; where nobody knows a key, there is none to keep out."""
         self._reach = len(key)
         self._pattern = re.compile(re.escape(key), re.IGNORECASE) if len(key) >= _TELLING else None
 
@@ -27,7 +28,7 @@ class Censor:
         shown = "".join(letter if letter.isprintable() else " " for letter in part)
         shown = self.hide(" ".join(shown.split()))
         if len(part) < len(whole):
-            shown = shown[: -self._reach]  # where the cut may have gone through the key
+            shown = shown[: len(shown) - self._reach]  # where the cut may have gone through the key
         return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
 
     def hide(self, text: str) -> str:

@@ -1,76 +1,41 @@
-"""The pools of connections, and one exchange over them: time-outs, size limits, nothing else.
-
-The API and the hosts of images have a pool each, so that downloads never wait for polls, and the
-two share neither connections nor cookies.
-"""
+"""One exchange with the API: time-outs, size limits, nothing else."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 import zlib
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
-
-import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
-from multidict import CIMultiDict
+from datetime import timedelta
+from typing import TYPE_CHECKING, cast
 
 from pipeline import schema
-from pipeline.client import address
 from pipeline.client.foreign import FOREIGN, translate
+from pipeline.client.transport import Sealed
 from pipeline.errors import Rubbish
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
+    import httpx
+
+    from pipeline.client.pools import Pools
     from pipeline.client.text import Censor
 
-Headers = CIMultiDict[str]
-_AHEAD = 1 << 18
-"""Bytes that a connection may read ahead: a usual image comes whole, without being held back."""
 _WHOLE_ANSWER = 1.5
 """How many read time-outs a whole answer may take: an endless drip of bytes ends there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer of the API. The names of `headers` are in lower case."""
+    """A whole answer of the API."""
 
     status: int
-    headers: dict[str, str]
+    headers: httpx.Headers
     body: bytes
 
 
-class Sealed(httpx.Request):
-    """A request put together from finished parts; httpx's constructor would parse them all again.
-
-    Holds what the aiohttp transport reads, as aiohttp wants it: a url as text and aiohttp's own
-    kind of headers are taken as they are, httpx's own kinds are converted piece by piece.
-    """
-
-    def __init__(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Headers,
-        content: bytes | Body,
-        extensions: dict[str, Any],
-    ) -> None:
-        self.method = method
-        self.url = url  # type: ignore[assignment] # see above
-        self.headers = headers  # type: ignore[assignment] # see above
-        self.extensions = extensions
-        if isinstance(content, bytes):
-            self._content = content
-        else:
-            self.stream = content
-
-
-class Body(httpx.AsyncByteStream):
+class Body:
     """A body sent piece by piece: no copy is made, and a peer that stops reading is noticed."""
 
     def __init__(self, pieces: AsyncGenerator[bytes, None], *, write: float, read: float) -> None:
@@ -94,114 +59,55 @@ class Body(httpx.AsyncByteStream):
 
 
 class Wire:
-    """Every connection there is. Opened when first needed, inside the running loop."""
+    """Exchanges with the API, over pools of its own."""
 
     def __init__(
-        self,
-        *,
-        host: str,
-        censor: Censor,
-        timeouts: Mapping[str, float],
-        connections: int,
-        environ: Mapping[str, str],
-        transport: httpx.AsyncBaseTransport | None,
+        self, pools: Pools, *, host: str, censor: Censor, timeouts: Mapping[str, float]
     ) -> None:
+        self._pools = pools
         self._host = host
         self._censor = censor
-        self._environ = environ
-        self._connections = connections
-        self._fixed = transport
-        self._opened: dict[tuple[str, str, bool], httpx.AsyncBaseTransport] = {}
-        self._context: ssl.SSLContext | None = None
-        if any(environ.get(name) for name in address.CERTIFICATE_VARIABLES):
-            self._certificates()  # wrong ones are the user's to mend before anything is sent
-        self._keepalive: float = schema.api("connection", "keepalive_seconds")
+        self._calls: httpx.AsyncBaseTransport | None = None
         self._max_answer: int = schema.api("result", "max_answer_bytes")
-        self._extensions: dict[str, Any] = {"timeout": dict(timeouts)}
-        self._starting = timeouts["pool"]
         self._writing = timeouts["write"]
         self._reading = timeouts["read"] * _WHOLE_ANSWER
-        self._api: httpx.AsyncBaseTransport | None = None
-
-    def _certificates(self) -> ssl.SSLContext:
-        if self._context is None:
-            self._context = address.certificates(self._environ)
-        return self._context
-
-    def pool(self, kind: str, url: str) -> httpx.AsyncBaseTransport:
-        """Return the pool that leads to `url`: of `kind`, directly or through a proxy."""
-        if self._fixed is not None:
-            return self._fixed
-        proxy = address.proxy(url, self._environ)
-        secure = url.startswith("https:") or proxy.startswith("https:")
-        key = (kind, proxy, secure)
-        if key not in self._opened:
-            self._opened[key] = self._open(proxy, secure=secure)
-        return self._opened[key]
-
-    def _open(self, proxy: str, *, secure: bool) -> httpx.AsyncBaseTransport:
-        # Reading the certificates is slow, and plain http needs none: an empty context trusts
-        # nobody. Given no context at all, the transport would read them.
-        context = self._certificates() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-        def session() -> aiohttp.ClientSession:
-            return aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._connections, keepalive_timeout=self._keepalive, ssl=context
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                proxy=proxy or None,
-                read_bufsize=_AHEAD,
-            )
-
-        return AiohttpTransport(verify=context, client=session)
-
-    def request(
-        self, method: str, url: str, headers: Headers, content: bytes | Body = b""
-    ) -> httpx.Request:
-        """Return a request that a transport of ours, or the one passed in, can send.
-
-        `headers` may be shared between requests when `content` is bytes.
-        """
-        if self._fixed is None:
-            return Sealed(
-                method, url, headers=headers, content=content, extensions=self._extensions
-            )
-        return httpx.Request(
-            method, url, headers=list(headers.items()), content=content, extensions=self._extensions
-        )
+        self._whole = timeouts["pool"] + timeouts["write"] + self._reading
+        self._limit = timedelta(seconds=self._whole)
 
     async def exchange(
-        self, method: str, url: str, headers: Headers, content: bytes | Body = b""
+        self,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        content: bytes | Body = b"",
     ) -> Answer:
         """Send one request to the API and return its whole answer.
 
         Follows nothing, retries nothing. Raises `ApiError`: never sent, too late, cut, or an
         answer larger than the limit.
         """
-        if self._api is None:
-            self._api = self.pool("api", url)
-        request = self.request(method, url, headers, content)
         try:
-            async with asyncio.timeout(self._starting + self._writing + self._reading) as limit:
-                if isinstance(content, Body):
-                    content.limit = limit
-                response = await self._api.handle_async_request(request)
-                body = await self._read(response)
+            if isinstance(content, bytes):
+                if self._calls is None:
+                    self._calls = self._pools.lead("calls", url)
+                request = Sealed(method, url, headers, content, self._limit)
+                return await self._exchange(self._calls, request)
+            request = Sealed(method, url, headers, content)
+            async with asyncio.timeout(self._whole) as content.limit:
+                return await self._exchange(self._pools.lead("uploads", url), request)
         except FOREIGN as error:
             raise translate(error, self._host, self._censor) from error
         finally:
             if isinstance(content, Body):
                 content.limit = None
-        headers_ = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in response.headers.raw
-        }
-        encoding = headers_.get("content-encoding", "identity")
+
+    async def _exchange(self, way: httpx.AsyncBaseTransport, request: Sealed) -> Answer:
+        response = await way.handle_async_request(request)
+        body = await self._read(response)
+        encoding = response.headers.get("content-encoding", "identity")
         if encoding != "identity":
             body = self._inflate(body, encoding)
-        return Answer(response.status_code, headers_, body)
+        return Answer(response.status_code, response.headers, body)
 
     async def _read(self, response: httpx.Response) -> bytes:
         stream = cast("httpx.AsyncByteStream", response.stream)
@@ -232,10 +138,3 @@ class Wire:
         if len(plain) > self._max_answer:
             raise Rubbish(f"{self._host} answered with more than {self._max_answer} bytes")
         return plain
-
-    async def close(self) -> None:
-        """Close every connection."""
-        for transport in (*self._opened.values(), *([self._fixed] if self._fixed else [])):
-            await transport.aclose()
-        self._opened.clear()
-        self._api = None

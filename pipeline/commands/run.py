@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import uvloop
+
 from pipeline import __version__, spec, terminal
 from pipeline.commands import account, batch, staging
 from pipeline.commands.ending import publish, verdict
@@ -197,10 +199,12 @@ class _Run:
                     emit,
                     stops=self._audience.stops,
                     faults=self._options.faults,
+                    todo=todo,
                     to_pay=outline.tally.estimate,
                     agreed=agreed,
                 )
-                cause = asyncio.run(session.work())
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    cause = runner.run(session.work())
             after = book.totals()
             done = after.counts.get(Status.DOWNLOADED, 0) - before.counts.get(Status.DOWNLOADED, 0)
             code, reason = verdict(cause, book.totals(selected=True))

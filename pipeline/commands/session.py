@@ -6,29 +6,31 @@ import asyncio
 import os
 import secrets
 import signal
+import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pipeline import sandbox
+from pipeline import sandbox, schema
 from pipeline.brake import Brake
-from pipeline.client import Client
+from pipeline.client import Client, Hosts
 from pipeline.commands.account import Account
-from pipeline.commands.dress import dresser
 from pipeline.commands.ending import Interrupted, publish_manifest
 from pipeline.commands.learned import Learned
+from pipeline.commands.provenance import facts_of
 from pipeline.commands.refresh import Refresh
-from pipeline.commands.telling import Telling
 from pipeline.engine import Bell, Orders, Parts, drive
 from pipeline.errors import Trouble
-from pipeline.retry import Backoff, Looks, Pace, Patient
+from pipeline.events import Noted
+from pipeline.porter import Crew, Hands, Outfit
+from pipeline.retry import Backoff, Careful, Looks, Pace, Patient
 from pipeline.state import Book
 from pipeline.webhook import Doorbell, check_public
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeline.api import Api
+    from pipeline.api import Api, Porter
     from pipeline.commands.batch import Batch
     from pipeline.download import Shelf
     from pipeline.events import Listener
@@ -54,10 +56,11 @@ class Session:
         *,
         stops: Callable[[Brake], None],
         faults: Sequence[str],
+        todo: int,
         to_pay: Money,
         agreed: frozenset[int],
     ) -> None:
-        """Prepare; nothing is opened before `work`. `to_pay` is the plan's estimate.
+        """Prepare; nothing is opened before `work`. `todo` jobs will cost `to_pay`, by the plan.
 
         `stops` is given the brake before anything starts: whoever may stop the run pulls it.
         """
@@ -70,6 +73,7 @@ class Session:
         self._emit = emit
         self._stops = stops
         self._faults = sandbox.faults(faults)
+        self._todo = todo
         self._to_pay = to_pay
         self._agreed = agreed
 
@@ -83,9 +87,10 @@ class Session:
                 address = Account(await self._stand_in(stack), self._account.key)
             client = self._client(address)
             stack.push_async_callback(client.close)
+            porter = await self._porter(stack)
             try:
                 bell = await self._bell(stack)
-                await self._drive(client, brake, bell)
+                await self._drive(client, porter, brake, bell)
             except Trouble as error:
                 brake.pull(error)
         return brake.cause
@@ -137,7 +142,39 @@ class Session:
             environ=self._world.environ,
         )
 
-    async def _drive(self, client: Api, brake: Brake, bell: Bell) -> None:
+    async def _porter(self, stack: AsyncExitStack) -> Porter:
+        """Return who brings the images: a second process, when there are enough to be worth it."""
+        world, output = self._world, self._batch.spec.output
+        settings = self._settings
+        outfit = Outfit(
+            str(self._batch.folder.absolute()),
+            settings.timeouts,
+            settings.concurrency + _SPARE_CONNECTIONS,
+            settings.verify,
+            output.metadata == "embed",
+            output.sidecar,
+        )
+        hosts = Hosts(
+            timeouts=outfit.timeouts,
+            connections=outfit.connections,
+            clock=world.clock,
+            environ=world.environ,
+        )
+        stack.push_async_callback(hosts.close)
+        hands = Hands(hosts, self._shelf, world.clock, embed=outfit.embed, sidecar=outfit.sidecar)
+        wanted = settings.wait and settings.download and not getattr(sys, "frozen", False)
+        if not wanted or self._todo < schema.document("limits")["porter"]["least_jobs"]:
+            return hands
+        crew = Crew(outfit, hands, world.environ, ended=self._crew_ended)
+        stack.push_async_callback(crew.close)
+        await crew.start()
+        return crew
+
+    def _crew_ended(self) -> None:
+        message = "the process that fetches images has ended; they are fetched without it"
+        self._emit(Noted(self._world.clock.now(), "info", message, {}))
+
+    async def _drive(self, client: Api, porter: Porter, brake: Brake, bell: Bell) -> None:
         world, settings = self._world, self._settings
         book = Book(self._batch.state)
         refresh = Refresh(
@@ -153,13 +190,16 @@ class Session:
             rate=settings.rate,
             memory=learned.pace(),
         )
-        told = Telling(client, world.clock, self._emit)
         hosts = Pace(clock=world.clock, brake=brake, listener=self._emit)
         patient = Patient(
-            told, pace=pace, images=hosts, backoff=backoff, brake=brake, clock=world.clock
+            client, pace=pace, backoff=backoff, clock=world.clock, brake=brake, listener=self._emit
+        )
+        careful = Careful(
+            porter, pace=hosts, backoff=backoff, clock=world.clock, brake=brake, listener=self._emit
         )
         parts = Parts(
             api=patient,
+            porter=careful,
             store=self._store,
             book=book,
             shelf=self._shelf,
@@ -169,7 +209,7 @@ class Session:
             timing=looks,
             delays=backoff.delay,
             quiet_for=lambda: world.clock.monotonic() - patient.last_answer,
-            dress=dresser(self._batch),
+            facts=facts_of(self._batch),
             bell=bell,
         )
         orders = Orders(

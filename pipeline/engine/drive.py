@@ -23,12 +23,12 @@ from pipeline.state import Scribe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipeline.api import Api
+    from pipeline.api import Api, Porter
     from pipeline.brake import Brake
     from pipeline.clock import Clock
     from pipeline.download import Shelf
     from pipeline.engine.bell import Bell
-    from pipeline.engine.fetches import Dress
+    from pipeline.engine.fetches import Facts
     from pipeline.engine.watch import Timing
     from pipeline.events import Listener
     from pipeline.state import Book, Store
@@ -68,11 +68,12 @@ class Orders:
 class Parts:
     """What a run works with.
 
-    `quiet_for` says how many seconds ago the API last answered anything at all. `dress` gives
+    `quiet_for` says how many seconds ago the API last answered anything at all. `facts` gives
     what is written into and beside an image; `bell` is rung by our own callback receiver.
     """
 
     api: Api
+    porter: Porter
     store: Store
     book: Book
     shelf: Shelf
@@ -82,7 +83,7 @@ class Parts:
     timing: Timing
     delays: Callable[[int], float]
     quiet_for: Callable[[], float]
-    dress: Dress
+    facts: Facts
     bell: Bell
 
 
@@ -158,7 +159,7 @@ class _Run:
         )
         submits = Submits(desk, self._references, parts.store.id, parts.bell)
         self._watch = Watch(desk, parts.timing, orders.task_retries, parts.bell)
-        fetches = Fetches(desk, parts.shelf, parts.dress)
+        fetches = Fetches(desk, parts.porter, parts.shelf, parts.facts)
         self._submits = Lane(orders.concurrency, submits.one, brake)
         self._looks = Lane(min(orders.concurrency, _FETCHERS), self._watch.look, brake)
         self._fetches = Lane(min(orders.concurrency, _FETCHERS), fetches.one, brake)

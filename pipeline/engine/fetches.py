@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline import schema
-from pipeline.api import Phase
+from pipeline.api import Parcel, Phase
 from pipeline.brake import Halted
 from pipeline.engine.watch import images
 from pipeline.errors import (
@@ -24,12 +24,13 @@ from pipeline.model import Image
 from pipeline.ratio import mismatch
 
 if TYPE_CHECKING:
+    from pipeline.api import Porter
     from pipeline.download import Shelf
     from pipeline.engine.desk import Desk
     from pipeline.model import Record
 
-Dress = Callable[["Record", int], tuple[Callable[[bytes], bytes] | None, bytes]]
-"""For a job and an image index: what to do to the image's bytes, and the sidecar's text."""
+Facts = Callable[["Record", int], Mapping[str, str]]
+"""For a job and an image index: what is written into, and beside, its image."""
 
 _TRIES = 4
 """Times an image is asked for in one run; its second failure already asks for a fresh url."""
@@ -38,13 +39,14 @@ _TRIES = 4
 class Fetches:
     """Fetches finished jobs' images. Each call of `one` leaves its job at a status that is true."""
 
-    def __init__(self, desk: Desk, shelf: Shelf, dress: Dress) -> None:
-        """Fetch onto `shelf`. `dress` gives what is written into, and beside, a job's image."""
+    def __init__(self, desk: Desk, porter: Porter, shelf: Shelf, facts: Facts) -> None:
+        """Have `porter` bring what is not on `shelf` yet. `facts` tells where an image is from."""
         self._desk = desk
         self._journal = desk.journal
         self._work = desk.work
         self._shelf = shelf
-        self._dress = dress
+        self._porter = porter
+        self._facts = facts
         self._hope: float = schema.api("result", "hope_seconds")
 
     async def one(self, record: Record) -> None:
@@ -115,11 +117,11 @@ class Fetches:
         return Gone("the task is finished and has no image to give")
 
     async def _fetch(self, record: Record, image: Image, stem: str) -> Image:
-        dress, story = self._dress(record, image.index)
-        async with self._desk.api.fetch(image.url) as download:
-            name = f"{record.number}-{image.index}"
-            taken = await self._shelf.take(download, name, stem, dress, story)
-        return replace(taken, index=image.index, url=image.url, url_expires_at=image.url_expires_at)
+        facts, name = self._facts(record, image.index), f"{record.number}-{image.index}"
+        brought = await self._porter.bring(Parcel(image.url, name, stem, facts))
+        return replace(
+            brought.image, index=image.index, url=image.url, url_expires_at=image.url_expires_at
+        )
 
     async def _fresh(self, record: Record, known: tuple[Image, ...]) -> tuple[Image, ...]:
         """Ask the task for its urls again. Raises `UnknownTask` when it has none any more."""

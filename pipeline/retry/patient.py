@@ -1,4 +1,4 @@
-"""An Api with manners: waits for its turn, tries again what heals, and never pays twice.
+"""Manners around the API and the hosts of images: waiting one's turn, trying again what heals.
 
 A submit is sent once for each call, except after a 429, which promises that nothing happened;
 what any other outcome means for money, and whether it goes out again, is the engine's to decide.
@@ -7,10 +7,9 @@ Everything else is free, and is tried again here.
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from pipeline.api import Download, Phase
+from pipeline.api import Phase
 from pipeline.errors import (
     AccountError,
     ApiError,
@@ -22,15 +21,16 @@ from pipeline.errors import (
     Refused,
     UnknownTask,
 )
+from pipeline.events import Noted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
-    from types import TracebackType
 
-    from pipeline.api import Accepted, Api, Balance, Task, Uploaded
+    from pipeline.api import Accepted, Api, Balance, Brought, Parcel, Porter, Task, Uploaded
     from pipeline.brake import Brake
     from pipeline.clock import Clock
+    from pipeline.events import Listener
     from pipeline.retry.backoff import Backoff
     from pipeline.retry.pace import Lane, Pace
 
@@ -40,22 +40,136 @@ _SPOKEN = (Refused, AccountError, KeyDoubt, RateLimited, NotExecuted, InProgress
 """Errors that the API itself said, so that it is within reach. A 5xx may come from a gateway."""
 
 
-class Patient:
-    """Wraps an `Api` and is one. `pace` rules the API's host, `images` the hosts of images.
+class _Manners:
+    """Waits for the turn, calls, and tells the pace, and whoever listens, how it went."""
+
+    def __init__(
+        self, *, pace: Pace, backoff: Backoff, clock: Clock, brake: Brake, listener: Listener
+    ) -> None:
+        self._pace = pace
+        self._backoff = backoff
+        self._clock = clock
+        self._brake = brake
+        self._listener = listener
+
+    async def _healing(
+        self, lane: Lane, call: Callable[[], Awaitable[Answer]], most: int, **details: str
+    ) -> Answer:
+        """Call until it succeeds, or fails for good, or failed `most` times; a 429 is no failure.
+
+        What came but was no image is not asked for again here.
+        """
+        tries = 0
+        while True:
+            try:
+                return await self._once(lane, call, details)
+            except RateLimited:
+                continue
+            except ApiError as error:
+                tries += 1
+                if not error.heals or tries >= most or isinstance(error, FetchError):
+                    raise
+                await self._brake.rest(max(error.retry_after or 0.0, self._backoff.delay(tries)))
+
+    async def _once(
+        self, lane: Lane, call: Callable[[], Awaitable[Answer]], details: dict[str, str]
+    ) -> Answer:
+        """Wait for the turn and call, once."""
+        pace = self._pace
+        await pace.turn(lane)
+        started = self._clock.monotonic()
+        try:
+            answer = await call()
+        except ApiError as error:
+            self._failed(lane, error, started, details)
+            raise
+        except BaseException:
+            pace.dropped(lane)
+            raise
+        self._succeeded(lane, self._clock.monotonic() - started, answer)
+        return answer
+
+    def _succeeded(self, lane: Lane, seconds: float, _answer: object) -> None:
+        self._pace.answered(lane, seconds)
+
+    def _failed(self, lane: Lane, error: ApiError, started: float, details: dict[str, str]) -> None:
+        """Tell of a try that failed and may heal.
+
+        Refusals are not told here: a 429 has everybody wait, which is told as such, and the rest
+        stops its job, whose step says why.
+        """
+        if isinstance(error, RateLimited):
+            self._pace.refused(lane, error.retry_after)
+            return
+        if error.heals:
+            message = f"a {_CALLED[lane]} did not work out: {error.summary}"
+            self._listener(Noted(self._clock.now(), "info", message, details))
+        if error.heals and not isinstance(error, InProgress | FetchError):
+            self._pace.broke(lane, error.retry_after)
+        else:
+            self._pace.answered(lane, self._clock.monotonic() - started)
+
+
+_CALLED: dict[Lane, str] = {
+    "submit": "submit",
+    "look": "poll",
+    "upload": "upload",
+    "fetch": "download",
+}
+
+
+class Careful(_Manners):
+    """Wraps a `Porter` and is one. `pace` rules the hosts of images.
+
+    A call may raise `Halted` while it waits: then nothing of it is under way.
+    """
+
+    def __init__(
+        self,
+        porter: Porter,
+        *,
+        pace: Pace,
+        backoff: Backoff,
+        clock: Clock,
+        brake: Brake,
+        listener: Listener,
+    ) -> None:
+        """Pass every parcel on to `porter`; `listener` hears of each try that failed."""
+        super().__init__(pace=pace, backoff=backoff, clock=clock, brake=brake, listener=listener)
+        self._porter = porter
+
+    async def bring(self, parcel: Parcel) -> Brought:
+        """Bring an image home, and try once more when what fails may heal."""
+        most = self._backoff.fetch_attempts
+        return await self._healing(
+            "fetch", lambda: self._porter.bring(parcel), most, url=parcel.url
+        )
+
+    def _succeeded(self, lane: Lane, _seconds: float, answer: object) -> None:
+        """Tell the pace how long the host took to answer, without the picture's own way."""
+        self._pace.answered(lane, cast("Brought", answer).seconds)
+
+
+class Patient(_Manners):
+    """Wraps an `Api` and is one. `pace` rules the API's host.
 
     Every call may raise `Halted` while it waits: then nothing of it is on the wire, and what was
     sent of it before was certainly not executed.
     """
 
     def __init__(
-        self, api: Api, *, pace: Pace, images: Pace, backoff: Backoff, clock: Clock, brake: Brake
+        self,
+        api: Api,
+        *,
+        pace: Pace,
+        backoff: Backoff,
+        clock: Clock,
+        brake: Brake,
+        listener: Listener,
     ) -> None:
+        """Pass every call on to `api`; `listener` hears of each try that failed."""
+        super().__init__(pace=pace, backoff=backoff, clock=clock, brake=brake, listener=listener)
         self._api = api
-        self._pace = pace
-        self._images = images
-        self._backoff = backoff
-        self._clock = clock
-        self._brake = brake
         self._running: set[str] = set()
         self._silent_since: float | None = None
         self._answered_at = clock.monotonic()
@@ -84,9 +198,16 @@ class Patient:
         self._answered_at = self._clock.monotonic()
         self._silent_since = None
 
-    def _missed(self, started: float) -> None:
-        if self._silent_since is None:
+    def _succeeded(self, lane: Lane, seconds: float, answer: object) -> None:
+        self._heard()
+        super()._succeeded(lane, seconds, answer)
+
+    def _failed(self, lane: Lane, error: ApiError, started: float, details: dict[str, str]) -> None:
+        if isinstance(error, _SPOKEN):
+            self._heard()
+        elif self._silent_since is None:
             self._silent_since = started
+        super()._failed(lane, error, started, details)
 
     # ── the calls ───────────────────────────────────────────────────────────────────────────
 
@@ -96,9 +217,10 @@ class Patient:
         A 429 costs no attempt. Raises every other error at once, and `Halted` when the brake is
         pulled before an answer other than 429 came.
         """
+        details = {"idempotency_key": key}
         while True:
             try:
-                accepted = await self._once("submit", lambda: self._api.submit(body, key))
+                accepted = await self._once("submit", lambda: self._api.submit(body, key), details)
             except RateLimited:
                 continue
             self._pace.started()
@@ -108,7 +230,12 @@ class Patient:
     async def look(self, task_id: str) -> Task:
         """Ask for a task's state, again and again while what fails heals."""
         try:
-            task = await self._healing("look", lambda: self._api.look(task_id))
+            task = await self._healing(
+                "look",
+                lambda: self._api.look(task_id),
+                self._backoff.attempts,
+                task_id=task_id,
+            )
         except UnknownTask:
             self._ended(task_id)
             raise
@@ -126,98 +253,17 @@ class Patient:
 
     async def upload(self, path: Path, media_type: str) -> Uploaded:
         """Send a reference image, again and again while what fails heals."""
-        return await self._healing("upload", lambda: self._api.upload(path, media_type))
+        return await self._healing(
+            "upload",
+            lambda: self._api.upload(path, media_type),
+            self._backoff.attempts,
+            file=path.name,
+        )
 
     async def balance(self) -> Balance:
         """Ask how much money the account has, again and again while what fails heals."""
-        return await self._healing("look", self._api.balance)
-
-    def fetch(self, url: str) -> AbstractAsyncContextManager[Download]:
-        """Open a result image, and once more when what fails may heal.
-
-        What goes wrong after it was opened is raised.
-        """
-        return _Fetch(self, self._api, url)
+        return await self._healing("look", self._api.balance, self._backoff.attempts)
 
     async def close(self) -> None:
         """Let go of every connection."""
         await self._api.close()
-
-    # ── manners ─────────────────────────────────────────────────────────────────────────────
-
-    async def _healing(self, lane: Lane, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Call until it succeeds, or fails for good, or failed too often; a 429 does not count."""
-        backoff, tries = self._backoff, 0
-        most = backoff.fetch_attempts if lane == "fetch" else backoff.attempts
-        while True:
-            try:
-                return await self._once(lane, call)
-            except RateLimited:
-                continue
-            except ApiError as error:
-                tries += 1
-                if not error.heals or tries >= most:
-                    raise
-                await self._brake.rest(max(error.retry_after or 0.0, backoff.delay(tries)))
-
-    async def _once(self, lane: Lane, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Wait for the turn, call once, and tell the pace and ourselves how it went."""
-        pace = self._images if lane == "fetch" else self._pace
-        await pace.turn(lane)
-        started = self._clock.monotonic()
-        try:
-            answer = await call()
-        except ApiError as error:
-            self._note(pace, lane, error, started)
-            raise
-        except BaseException:
-            pace.dropped(lane)
-            raise
-        if lane != "fetch":
-            self._heard()
-        pace.answered(lane, self._clock.monotonic() - started)
-        return answer
-
-    def _note(self, pace: Pace, lane: Lane, error: ApiError, started: float) -> None:
-        if lane != "fetch":
-            if isinstance(error, _SPOKEN):
-                self._heard()
-            else:
-                self._missed(started)
-        if isinstance(error, RateLimited):
-            pace.refused(lane, error.retry_after)
-        elif error.heals and not isinstance(error, InProgress | FetchError):
-            pace.broke(lane, error.retry_after)
-        else:
-            pace.answered(lane, self._clock.monotonic() - started)
-
-
-class _Fetch(AbstractAsyncContextManager[Download]):
-    """One image, opened with manners."""
-
-    def __init__(self, patient: Patient, api: Api, url: str) -> None:
-        self._patient = patient
-        self._api = api
-        self._url = url
-        self._opened: AbstractAsyncContextManager[Download] | None = None
-
-    async def __aenter__(self) -> Download:
-        """Open it, with fewer tries than a call of the API has."""
-        return await self._patient._healing("fetch", self._open)
-
-    async def _open(self) -> Download:
-        opened = self._api.fetch(self._url)
-        download = await opened.__aenter__()
-        self._opened = opened
-        return download
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
-        """Close what was opened."""
-        if self._opened is None:
-            return None
-        return await self._opened.__aexit__(kind, error, trace)

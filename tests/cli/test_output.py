@@ -176,7 +176,18 @@ def test_the_version_is_told(banana: Call) -> None:
 
 
 def test_help_loads_no_room_that_it_does_not_need() -> None:
-    heavy = {"httpx", "aiohttp", "PIL", "yaml", "jinja2", "jsonschema", "tqdm", "sqlite3"}
+    heavy = {
+        "httpx",
+        "pyreqwest",
+        "uvloop",
+        "aiohttp",
+        "PIL",
+        "yaml",
+        "jinja2",
+        "jsonschema",
+        "tqdm",
+        "sqlite3",
+    }
     program = (
         "import sys\n"
         "from pipeline.cli import main\n"

@@ -7,7 +7,7 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from pipeline.client import Client
+from pipeline.client import Client, Hosts
 from pipeline.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -53,11 +53,13 @@ class Server:
 
     def __init__(self, script: Callable[[Wired], Awaitable[None]]) -> None:
         self._script = script
+        self._open: set[asyncio.StreamWriter] = set()
         self.connections = 0
         self.url = ""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._open.add(writer)
         try:
             await self._script(Wired(reader, writer))
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -74,6 +76,9 @@ class Server:
             yield self
         finally:
             server.close()
+            for writer in self._open:
+                writer.transport.abort()
+            await asyncio.sleep(0)  # the aborted ones are closed by now
 
 
 def answer(
@@ -86,15 +91,27 @@ def answer(
     return f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + data
 
 
+SETTINGS: dict[str, Any] = {
+    "timeouts": TIMES,
+    "connections": 4,
+    "clock": Fixed(),
+    "environ": {},
+}
+
+
 def client(url: str, **changes: Any) -> Client:
-    settings: dict[str, Any] = {
-        "timeouts": TIMES,
-        "connections": 4,
-        "clock": Fixed(),
-        "environ": {},
-        **changes,
-    }
+    settings = {**SETTINGS, **changes}
     return Client(url, settings.pop("key", KEY), **settings)
+
+
+def hosts(**changes: Any) -> Hosts:
+    return Hosts(**{**SETTINGS, **changes})
+
+
+async def take(source: Hosts, url: str) -> tuple[int | None, bytes]:
+    """Fetch one image: its announced size, and all of it."""
+    async with source.fetch(url) as download:
+        return download.size, b"".join([chunk async for chunk in download.chunks])
 
 
 def ask(
@@ -111,6 +128,24 @@ def ask(
                 return await work(api)
             finally:
                 await api.close()
+
+    return asyncio.run(scene())
+
+
+def ask_hosts(
+    work: Callable[[Hosts, str], Awaitable[Any]],
+    script: Callable[[Wired], Awaitable[None]],
+    **changes: Any,
+) -> Any:
+    """Run `work` with hosts of images, one of which follows `script` at the address it is given."""
+
+    async def scene() -> Any:
+        async with Server(script).running() as server:
+            source = hosts(**changes)
+            try:
+                return await work(source, server.url)
+            finally:
+                await source.close()
 
     return asyncio.run(scene())
 

@@ -11,14 +11,13 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import httpx
 import pytest
-from aiohttp import http_exceptions
 from client_desk import KEY, TIMES, Server, Wired, answer, ask, client, tell
+from pyreqwest import exceptions as reqwest
 
 from pipeline import errors
-from pipeline.client import foreign
+from pipeline.client import foreign, transport
 from pipeline.client.text import Censor
 from pipeline.lifecycle import Submit
 
@@ -246,18 +245,8 @@ def children(kind: type[BaseException]) -> set[type[BaseException]]:
     return {kind}.union(*(children(one) for one in kind.__subclasses__()))
 
 
-OURS_TO_MAKE = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    httpx.StreamError,
-    aiohttp.ClientError,
-    http_exceptions.HttpProcessingError,
-    OSError,
-    UnicodeError,
-)
-
-
-NETWORK = ("httpx", "aiohttp", "ssl", "socket", "builtins")
+OURS_TO_MAKE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError)
+NETWORK = ("httpx", "pipeline", "ssl", "socket", "builtins")
 KINDS = {
     one
     for top in OURS_TO_MAKE
@@ -268,25 +257,43 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", sorted(KINDS, key=repr), ids=lambda kind: kind.__name__)
 def test_no_error_of_the_libraries_is_missed(kind: type[Exception]) -> None:
-    bare = {"__init__": lambda _: None, "__str__": lambda _: "x", "os_error": OSError("x")}
+    bare = {"__init__": lambda _: None, "__str__": lambda _: "x"}
     error = type(kind.__name__, (kind,), bare)()
     assert isinstance(error, foreign.FOREIGN)
     assert isinstance(foreign.translate(error, "host", Censor(KEY)), errors.ApiError)
 
 
-@pytest.mark.parametrize(
-    ("cause", "kind"),
-    [
-        (aiohttp.ServerDisconnectedError(), errors.Cut),
-        (aiohttp.ClientOSError(104, "reset"), errors.Cut),
-        (aiohttp.ClientConnectionResetError("closing"), errors.Cut),
-        (aiohttp.ConnectionTimeoutError(), errors.Unreachable),
-        (aiohttp.SocketTimeoutError(), errors.TimedOut),
-    ],
+def told(kind: type[reqwest.PyreqwestError], *causes: str) -> reqwest.PyreqwestError:
+    """Return an error as reqwest raises it, with the chain of causes that it gives."""
+    error = kind.__new__(kind)
+    error.message = "x"
+    error.details = {"causes": [{"message": one} for one in causes]}  # type: ignore[attr-defined]
+    return error
+
+
+REQWEST = sorted(
+    (one for one in children(reqwest.PyreqwestError) if one.__module__.startswith("pyreqwest")),
+    key=repr,
 )
-def test_the_transports_connect_time_out_is_seen_through(
-    cause: Exception, kind: type[errors.ApiError]
+SENT = ("error sending request", "client error (SendRequest)", "connection reset")
+UNSENT = ("error sending request", "client error (Connect)", "tcp connect error", "refused")
+
+
+@pytest.mark.parametrize("chain", [(), SENT], ids=["unexplained", "sent"])
+@pytest.mark.parametrize("kind", REQWEST, ids=lambda kind: kind.__name__)
+def test_only_a_connection_that_was_never_made_counts_as_never_sent(
+    kind: type[reqwest.PyreqwestError], chain: tuple[str, ...]
 ) -> None:
-    masked = httpx.ConnectTimeout("")
-    masked.__cause__ = cause
-    assert type(foreign.translate(masked, "host", Censor(KEY))) is kind
+    found = foreign.translate(transport._explained(told(kind, *chain)), "host", Censor(KEY))
+    unsent = isinstance(found, errors.Unreachable)
+    assert unsent is (kind is reqwest.PoolTimeoutError)
+
+
+@pytest.mark.parametrize(
+    "kind", [reqwest.ConnectError, reqwest.ConnectTimeoutError, reqwest.RequestError]
+)
+def test_a_connection_that_was_never_made_is_known_by_its_causes(
+    kind: type[reqwest.PyreqwestError],
+) -> None:
+    found = foreign.translate(transport._explained(told(kind, *UNSENT)), "host", Censor(KEY))
+    assert isinstance(found, errors.Unreachable)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from client_desk import KEY, Server, answer, client, tell
+from client_desk import KEY, Server, answer, client, hosts, take, tell
 
 from pipeline import __version__, errors, schema
 
@@ -24,11 +24,6 @@ DONE = {"data": {"id": "t1", "status": "completed"}}
 UPLOADED = {"url": "https://up.example/1.png"}
 
 
-async def take(api: Client, url: str) -> bytes:
-    async with api.fetch(url) as download:
-        return b"".join([chunk async for chunk in download.chunks])
-
-
 @pytest.fixture
 def calls(tmp_path: Path) -> dict[str, tuple[object, Callable[[Client], Awaitable[Any]]]]:
     """Every kind of request, with the answer that it wants."""
@@ -39,11 +34,10 @@ def calls(tmp_path: Path) -> dict[str, tuple[object, Callable[[Client], Awaitabl
         "look": (DONE, lambda api: api.look("t1")),
         "upload": (UPLOADED, lambda api: api.upload(picture, "image/png")),
         "balance": ({"remain_balance": 5}, lambda api: api.balance()),
-        "fetch": (b"image", lambda api: take(api, f"{api.host}/i.png")),
     }
 
 
-@pytest.mark.parametrize("name", ["submit", "look", "upload", "balance", "fetch"])
+@pytest.mark.parametrize("name", ["submit", "look", "upload", "balance"])
 def test_every_request_says_the_version_and_the_home_page(calls: Any, name: str) -> None:
     said, call = calls[name]
     seen: list[Any] = []
@@ -60,7 +54,22 @@ def test_every_request_says_the_version_and_the_home_page(calls: Any, name: str)
     assert [headers["user-agent"] for _, headers, _ in seen] == [AGENT]
 
 
-def test_calls_share_connections_and_images_have_their_own(calls: Any) -> None:
+def test_fetching_an_image_says_the_version_and_the_home_page_too() -> None:
+    seen: list[Any] = []
+
+    async def scene() -> None:
+        async with Server(tell(answer(b"image"), seen=seen)).running() as server:
+            source = hosts()
+            try:
+                await take(source, f"{server.url}/i.png")
+            finally:
+                await source.close()
+
+    asyncio.run(scene())
+    assert [headers["user-agent"] for _, headers, _ in seen] == [AGENT]
+
+
+def test_calls_share_connections_and_uploads_have_their_own(calls: Any) -> None:
     async def scene() -> int:
         answers = [answer(calls[name][0]) for name in calls] * 4
         async with Server(Turns(answers)).running() as server:
@@ -147,10 +156,10 @@ def test_images_too_are_fetched_from_hosts_that_a_named_certificate_vouches_for(
 
     async def scene() -> bytes:
         async with Server(tell(answer(b"image"))).running(context) as server:
-            api = client("http://127.0.0.1:1", environ={variable: str(PEM)})
+            source = hosts(environ={variable: str(PEM)})
             try:
-                return await take(api, f"{server.url}/i.png")
+                return (await take(source, f"{server.url}/i.png"))[1]
             finally:
-                await api.close()
+                await source.close()
 
     assert asyncio.run(scene()) == b"image"

@@ -15,28 +15,30 @@ from typing import TYPE_CHECKING
 
 from pipeline import sandbox
 from pipeline.brake import Brake
-from pipeline.client import Client
+from pipeline.client import Client, Hosts
 from pipeline.commands.staging import move, noting_agreed, noting_moves
 from pipeline.download import Shelf
 from pipeline.engine import Bell, Orders, Parts, drive
 from pipeline.errors import Trouble
 from pipeline.model import Entry, Job, Reference
 from pipeline.planning import Choice, Comparison, select
+from pipeline.porter import Hands
 from pipeline.problem import Place
-from pipeline.retry import Backoff, Looks, Pace, Patient
+from pipeline.retry import Backoff, Careful, Looks, Pace, Patient
 from pipeline.state import Book, Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from pipeline.api import Accepted, Api, Balance, Download, Task, Uploaded
+    from pipeline.api import Accepted, Api, Balance, Download, Source, Task, Uploaded
     from pipeline.events import Event
     from pipeline.lifecycle import Status
     from pipeline.model import Item, Record
 
 ESTIMATE = 33_600_000
 MODEL = "gemini-3.1-flash-lite-image"
+TIMEOUTS = {"connect": 5, "read": 5, "write": 5, "pool": 5}
 
 
 class FastClock:
@@ -76,8 +78,9 @@ class Fuse:
 class Fused:
     """An `Api` that may be the end of the run, before a request leaves or after its answer."""
 
-    def __init__(self, api: Api, fuse: Fuse) -> None:
+    def __init__(self, api: Api, source: Source, fuse: Fuse) -> None:
         self._api = api
+        self._source = source
         self._fuse = fuse
 
     async def submit(self, body: bytes, key: str) -> Accepted:
@@ -104,7 +107,7 @@ class Fused:
     @asynccontextmanager
     async def fetch(self, url: str) -> AsyncIterator[Download]:
         self._fuse("fetch")
-        async with self._api.fetch(url) as download:
+        async with self._source.fetch(url) as download:
             yield download
 
     async def close(self) -> None:
@@ -208,6 +211,7 @@ class Rig:
         store = Store(self.state, witness=fuse)
         shelf = Shelf(self.folder, thorough=thorough, witness=fuse)
         client = api or self._client(concurrency)
+        hosts = Hosts(timeouts=TIMEOUTS, connections=concurrency + 4, clock=self.clock, environ={})
         orders = Orders(
             host=self.host or "test",
             account=self.key,
@@ -227,12 +231,14 @@ class Rig:
             move(moves, store, shelf, self.clock.now())
             shelf.sweep()
             book = Book(self.state)
-            parts = self._parts(Fused(client, fuse), store, book, shelf, brake, bell or Bell())
+            fused = Fused(client, api or hosts, fuse)
+            parts = self._parts(fused, store, book, shelf, brake, bell or Bell())
             with suppress_trouble(brake):
                 agreed = frozenset(self.agreed)
                 self.spent = await drive(parts, replace(orders, agreed=agreed))
         finally:
             await client.close()
+            await hosts.close()
             if book is not None:
                 book.close()
             with suppress(Dead):
@@ -244,22 +250,28 @@ class Rig:
         return Client(
             self.server.url,
             self.key,
-            timeouts={"connect": 5, "read": 5, "write": 5, "pool": 5},
+            timeouts=TIMEOUTS,
             connections=concurrency + 4,
             clock=self.clock,
             environ={},
         )
 
     def _parts(
-        self, api: Api, store: Store, book: Book, shelf: Shelf, brake: Brake, bell: Bell
+        self, api: Fused, store: Store, book: Book, shelf: Shelf, brake: Brake, bell: Bell
     ) -> Parts:
         paces = [Pace(clock=self.clock, brake=brake, listener=self.tell) for _ in range(2)]
         backoff = Backoff(self.dice)
-        patient = Patient(
-            api, pace=paces[0], images=paces[1], backoff=backoff, clock=self.clock, brake=brake
-        )
+        manners = {
+            "backoff": backoff,
+            "clock": self.clock,
+            "brake": brake,
+            "listener": self.tell,
+        }
+        patient = Patient(api, pace=paces[0], **manners)
+        hands = Hands(api, shelf, self.clock, embed=False, sidecar=False)
         return Parts(
             api=patient,
+            porter=Careful(hands, pace=paces[1], **manners),
             store=store,
             book=book,
             shelf=shelf,
@@ -269,7 +281,7 @@ class Rig:
             timing=self.timing,
             delays=backoff.delay,
             quiet_for=lambda: self.clock.monotonic() - patient.last_answer,
-            dress=lambda record, index: (None, b""),
+            facts=lambda record, index: {},
             bell=bell,
         )
 

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import random
-from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from virtual import LoopClock, run
 
 from pipeline import errors, schema
-from pipeline.api import Accepted, Balance, Download, Phase, Task, Uploaded
+from pipeline.api import Accepted, Balance, Brought, Parcel, Phase, Task, Uploaded
 from pipeline.brake import Brake, Halted
-from pipeline.retry import Backoff, Pace, Patient
+from pipeline.model import Image
+from pipeline.retry import Backoff, Careful, Pace, Patient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable
+
 
 ATTEMPTS: int = schema.api("backoff", "attempts")
 FETCH_ATTEMPTS: int = schema.api("backoff", "fetch_attempts")
 
 
+PARCEL = Parcel("https://i/1", "1-1", "a", {})
+BROUGHT = Brought(Image(0, "", file="images/a.png"), 0.1)
+
+
 class Scripted:
-    """An Api that says what it is told to: errors in turn, then success for ever."""
+    """An Api, and a Porter, that says what it is told to: errors in turn, then success for ever."""
 
     def __init__(self, *says: Exception) -> None:
         self.says = list(says)
@@ -51,26 +56,37 @@ class Scripted:
         self._next("balance")
         return Balance(None, None)
 
-    @asynccontextmanager
-    async def fetch(self, url: str) -> AsyncIterator[Download]:
-        self._next("fetch", url)
-
-        async def chunks() -> AsyncIterator[bytes]:
-            yield b"x"
-
-        yield Download(1, chunks())
+    async def bring(self, parcel: Parcel) -> Brought:
+        self._next("bring", parcel)
+        return BROUGHT
 
     async def close(self) -> None:
         self.calls.append(("close",))
 
 
-def serve(api: Scripted, work: Callable[[Patient, Brake, Pace], Awaitable[Any]]) -> Any:
+class Both(Patient):
+    """Patient with the API, and beside it careful with images."""
+
+    porter: Careful
+
+
+def serve(
+    api: Scripted,
+    work: Callable[[Both, Brake, Pace], Awaitable[Any]],
+    heard: list[Any] | None = None,
+) -> Any:
     async def scene() -> Any:
         clock = LoopClock()
         brake = Brake(clock)
         pace, images = (Pace(clock=clock, brake=brake, listener=lambda _: None) for _ in range(2))
-        backoff = Backoff(random.Random(3))
-        patient = Patient(api, pace=pace, images=images, backoff=backoff, clock=clock, brake=brake)
+        manners: Any = {
+            "backoff": Backoff(random.Random(3)),
+            "clock": clock,
+            "brake": brake,
+            "listener": heard.append if heard is not None else lambda _: None,
+        }
+        patient = Both(api, pace=pace, **manners)
+        patient.porter = Careful(api, pace=images, **manners)
         return await work(patient, brake, pace)
 
     return run(scene())
@@ -119,17 +135,12 @@ def test_a_submit_that_waits_out_a_429_is_woken_by_the_brake() -> None:
     assert len(api.calls) == 1
 
 
-CALLS: dict[str, Callable[[Patient], Awaitable[Any]]] = {
+CALLS: dict[str, Callable[[Both], Awaitable[Any]]] = {
     "look": lambda patient: patient.look("t1"),
-    "upload": lambda patient: patient.upload(None, "image/png"),  # type: ignore[arg-type]
+    "upload": lambda patient: patient.upload(Path("mug.png"), "image/png"),
     "balance": lambda patient: patient.balance(),
-    "fetch": lambda patient: opened(patient),
+    "fetch": lambda patient: patient.porter.bring(PARCEL),
 }
-
-
-async def opened(patient: Patient) -> None:
-    async with patient.fetch("https://i/1") as download:
-        assert [chunk async for chunk in download.chunks] == [b"x"]
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -165,22 +176,36 @@ def test_refusals_of_an_image_host_do_not_hold_up_the_api() -> None:
     api = Scripted(errors.RateLimited("x", retry_after=100.0))
 
     async def work(patient: Patient, brake: Brake, pace: Pace) -> float:
-        await opened(patient)
+        await patient.porter.bring(PARCEL)
         return pace.paused_until
 
     assert serve(api, work) == 0.0
 
 
-def test_an_error_inside_an_open_image_passes_through_and_closes_it() -> None:
-    async def work(patient: Patient, brake: Brake, pace: Pace) -> None:
-        async with patient.fetch("https://i/1"):
-            raise OSError("the disk is full")
-
-    with pytest.raises(OSError, match="the disk is full"):
-        serve(Scripted(), work)
+def test_what_came_and_was_no_image_is_not_asked_for_again_here() -> None:
+    api = Scripted(errors.NotAnImage("x"))
+    with pytest.raises(errors.NotAnImage):
+        serve(api, lambda patient, brake, pace: patient.porter.bring(PARCEL))
+    assert len(api.calls) == 1
 
 
-# ── out of reach ────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("name", "called", "details"),
+    [
+        ("look", "poll", {"task_id": "t1"}),
+        ("fetch", "download", {"url": "https://i/1"}),
+        ("balance", "poll", {}),
+    ],
+)
+def test_a_try_that_failed_and_may_heal_is_told(
+    name: str, called: str, details: dict[str, str]
+) -> None:
+    heard: list[Any] = []
+    api = Scripted(errors.Cut("it broke"), errors.RateLimited("slow", retry_after=1.0))
+    serve(api, lambda patient, brake, pace: CALLS[name](patient), heard)
+    (noted,) = heard
+    assert noted.message == f"a {called} did not work out: it broke"
+    assert noted.details == details
 
 
 def test_silence_is_counted_from_the_first_request_without_an_answer() -> None:
