@@ -13,10 +13,12 @@ medians of each round's own ratio.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +34,9 @@ HERE = Path(__file__).parent
 OURS = "banana-batch"
 TARGETS = {"bare aiohttp": 1.0, "bare httpx": 8.0, "GNU parallel, curl": 20.0}
 """How many times as fast as each peer we mean to be, at 64 connections over plain http."""
+
+_FORGETS = 6.0
+"""Seconds after which ext4 uses the inodes of removed files again without looking at each."""
 
 SPEC = """\
 version: 1
@@ -52,19 +57,19 @@ class Contender:
     words: tuple[str, ...]
     share: float = 1.0
 
-    def command(self, base: str, connections: int) -> list[str]:
+    def command(self, base: str, connections: int, out: str) -> list[str]:
         """Return the command that makes every row's image in the folder `out`."""
         if self.words[0] == TOOL:
-            return [*self.words, "--concurrency", str(connections)]
-        return [*self.words, base, "rows.csv", "out", str(connections)]
+            return [*self.words, "--output", out, "--concurrency", str(connections)]
+        return [*self.words, base, "rows.csv", out, str(connections)]
 
 
 CONTENDERS = (
-    Contender(OURS, (TOOL, "run", "spec.yaml", "--output", "out", "--no-gallery")),
-    Contender(f"{OURS} with gallery", (TOOL, "run", "spec.yaml", "--output", "out"), 0.5),
+    Contender(OURS, (TOOL, "run", "spec.yaml", "--no-gallery")),
+    Contender(f"{OURS} with gallery", (TOOL, "run", "spec.yaml"), 0.5),
     Contender("bare aiohttp", (sys.executable, str(HERE / "peers" / "bare_aiohttp.py"))),
-    Contender("bare httpx", (sys.executable, str(HERE / "peers" / "bare_httpx.py")), 0.1),
-    Contender("GNU parallel, curl", ("sh", str(HERE / "peers" / "parallel_curl.sh")), 0.05),
+    Contender("bare httpx", (sys.executable, str(HERE / "peers" / "bare_httpx.py")), 0.05),
+    Contender("GNU parallel, curl", ("sh", str(HERE / "peers" / "parallel_curl.sh")), 0.025),
 )
 
 
@@ -84,6 +89,7 @@ class Course:
     def __init__(self, folder: Path, stand_in: StandIn) -> None:
         self._folder = folder
         self._stand_in = stand_in
+        self._runs = 0
 
     def turn(self, contender: Contender, base: str, connections: int, jobs: int) -> Figure:
         """Measure one contender once: a small run, then a large one."""
@@ -99,10 +105,12 @@ class Course:
         )
 
     def _run(self, contender: Contender, base: str, connections: int, jobs: int) -> Cost:
+        self._runs += 1
+        out = f"out-{self._runs}"
         write_rows(self._folder / "rows.csv", jobs)
         (self._folder / "spec.yaml").write_text(SPEC, encoding="utf-8")
         cost, _ = run(
-            contender.command(base, connections),
+            contender.command(base, connections, out),
             cwd=self._folder,
             environ={
                 "APIMART_API_KEY": "sk-benchmark",
@@ -111,11 +119,19 @@ class Course:
                 "CURL_CA_BUNDLE": str(self._stand_in.certificate),
             },
         )
-        made = [file.stat().st_size for file in (self._folder / "out").rglob("*.jpg")]
+        made = [file.stat().st_size for file in (self._folder / out).rglob("*.jpg")]
         if made != [len(self._stand_in.image)] * jobs:
             raise RuntimeError(f"{contender.name} made {len(made)} of {jobs} images, or not whole")
-        shutil.rmtree(self._folder / "out")
         return cost
+
+    def clear(self) -> None:
+        """Remove what was made, and let the disk forget it: new files are slow until then."""
+        made = list(self._folder.glob("out-*"))
+        for out in made:
+            shutil.rmtree(out)
+        if made:
+            os.sync()
+            time.sleep(_FORGETS)
 
 
 def write_rows(file: Path, count: int) -> None:
@@ -165,6 +181,7 @@ def measured(course: Course, base: str, connections: int, options: argparse.Name
         for one in CONTENDERS:
             print(f"\r\033[Kround {number}: {one.name} …", end="", file=sys.stderr, flush=True)
             found[one.name].append(course.turn(one, base, connections, options.jobs))
+        course.clear()
     print("\r\033[K", end="", file=sys.stderr)
     return found
 
@@ -205,7 +222,7 @@ def main() -> int:
     """Print the report as it grows, keep it in `results/`, and publish it when asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=2000, help="of the fast contenders")
+    parser.add_argument("--jobs", type=int, default=6000, help="of the fast contenders")
     parser.add_argument("--connections", type=int, nargs="+", default=[16, 64, 256])
     parser.add_argument("--schemes", nargs="+", choices=["plain", "tls"], default=["plain", "tls"])
     parser.add_argument("--folder", type=Path, help="work here instead of the temporary folder")

@@ -46,7 +46,7 @@ def run(
     with (cwd / "stdout").open("w+") as out, (cwd / "stderr").open("w+") as err:
         began = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=cwd, env={**os.environ, **(environ or {})},
+            command, cwd=cwd, env={**_usual(), **(environ or {})},
             stdin=subprocess.DEVNULL, stdout=out, stderr=err,
         )  # fmt: skip
         _, status, usage = os.wait4(process.pid, 0)
@@ -59,6 +59,11 @@ def run(
             said += err.read()
             raise RuntimeError(f"{command} ended with {process.returncode}:\n{said[-4000:]}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024), said
+
+
+def _usual() -> dict[str, str]:
+    """Return the environment, without what keeps Python from remembering what it compiled."""
+    return {name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def machine() -> list[str]:

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -13,10 +14,16 @@ def stamp(seconds: float, precision: str = "seconds") -> str:
     if not seconds:
         return ""
     try:
-        moment = datetime.fromtimestamp(seconds, UTC)
+        whole, part = divmod(seconds, 1)
+        text = _second(int(whole))
     except (OverflowError, ValueError, OSError):  # a far-off time that somebody else told
         return ""
-    return moment.isoformat(timespec=precision)[:-6] + "Z"
+    return f"{text}.{int(part * 1000):03}Z" if precision == "milliseconds" else f"{text}Z"
+
+
+@lru_cache(maxsize=64)  # what happens, happens many times in a second
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 class Clock(Protocol):

@@ -215,14 +215,17 @@ class Shelf:
             width=seen.width, height=seen.height, format=seen.format,
         )  # fmt: skip
         self._check(stem)
-        with disk(self.folder / file):
+        target = self.folder / file
+        with disk(target):
             self._folder(self._parts)
-            part.write_bytes(data)
+            _write(part, data)
             for other in EXTENSIONS.values():
-                self._displace(self.folder / f"images/{stem}.{other}", image.sha256)
+                # As text: a path of its own for each would cost more than the question.
+                if os.path.lexists(there := f"{self._images}/{stem}.{other}"):
+                    self._displace(Path(there), image.sha256)
             if self._sidecar and story:
-                self._tell(self._parts / f"{part.name}.json", self.folder / file, story)
-            self._publish(part, self.folder / file)
+                self._tell(self._parts / f"{part.name}.json", target, story)
+            self._publish(part, target)
         return image
 
     def _tell(self, part: Path, file: Path, story: bytes) -> None:
@@ -346,6 +349,16 @@ class Shelf:
                 if not self.wrong(file, image):
                     with disk(file):
                         self._displace(file)
+
+
+def _write(file: Path, data: bytes) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
 
 
 def hash_of(file: Path) -> str:

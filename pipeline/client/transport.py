@@ -95,12 +95,13 @@ class Reqwest(httpx.AsyncBaseTransport):
             response = await _heeding(opened.__aenter__())
         except PyreqwestError as error:
             raise _explained(error, proxied=self._proxied) from error
-        stream = Stream(opened, response)
         try:
-            return httpx.Response(response.status, headers=_headers(response), stream=stream)
-        except BaseException:
-            await stream.aclose()
-            raise
+            headers = httpx.Headers(list(response.headers.items()))
+        except ValueError as error:
+            await opened.__aexit__(None, None, None)
+            raise httpx.RemoteProtocolError("a header holds what no header may hold") from error
+        stream = Stream(opened, response, response.get_header("content-length") or "")
+        return httpx.Response(response.status, headers=headers, stream=stream)
 
     def _prepared(self, request: Sealed) -> StreamRequest:
         builder = self._client.request(request.method, str(request.url))
@@ -136,9 +137,10 @@ async def _heeding(call: Awaitable[Answer]) -> Answer:
 class Stream(httpx.AsyncByteStream):
     """The body of an answer, piece by piece."""
 
-    def __init__(self, opened: StreamRequest, response: Response) -> None:
+    def __init__(self, opened: StreamRequest, response: Response, announced: str) -> None:
         self._opened = opened
         self._reader = response.body_reader
+        self._left = int(announced) if announced.isascii() and announced.isdigit() else -1
 
     def __aiter__(self) -> Stream:
         """Return itself: there is one body, and it comes once."""
@@ -146,17 +148,21 @@ class Stream(httpx.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         """Return the next piece. Raises the errors of `handle_async_request`."""
+        if not self._left:
+            raise StopAsyncIteration
         try:
             piece = await _heeding(self._reader.read(_PIECE))
         except PyreqwestError as error:
             raise _explained(error) from error
         if piece is None:
             raise StopAsyncIteration
+        if self._left > 0:
+            self._left = max(self._left - len(piece), 0)
         return bytes(piece)
 
     async def aclose(self) -> None:
         """Let go of the connection: kept alive when the body was read to its end."""
-        await _heeding(self._opened.__aexit__(None, None, None))
+        await self._opened.__aexit__(None, None, None)
 
 
 def pool(
@@ -197,13 +203,6 @@ def pool(
     for root in roots:
         builder = builder.add_root_certificate_pem(root)
     return Reqwest(builder.build(), proxied=bool(proxy))
-
-
-def _headers(response: Response) -> list[tuple[str, str]]:
-    try:
-        return list(response.headers.items())
-    except ValueError as error:
-        raise httpx.RemoteProtocolError("a header holds what no header may hold") from error
 
 
 def _chain(error: PyreqwestError) -> list[str]:

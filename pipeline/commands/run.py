@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 from collections import deque
@@ -86,6 +87,7 @@ def run(world: World, options: RunOptions) -> int:
 
     Raises `Trouble` for everything that keeps it from starting.
     """
+    _collect_less()
     opened = batch.opened(world, options.source, sandbox=options.sandbox, output=options.output)
     audience = Audience(
         warn=lambda problems: None if options.quiet else batch.tell(world, problems),
@@ -96,6 +98,15 @@ def run(world: World, options: RunOptions) -> int:
     with suppress(BrokenPipeError):  # whoever read it has gone; the exit code still tells
         _summarise(opened, options, finish)
     return finish.ended.exit
+
+
+def _collect_less() -> None:
+    """Have the process look for circles of objects less often: a run makes many and no circles.
+
+    What was loaded until now stays, and is not looked through again.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def carry_out(opened: Batch, options: RunOptions, audience: Audience) -> Finish:

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pipeline import sandbox, schema
+from pipeline import schema
 from pipeline.brake import Brake
 from pipeline.client import Client, Hosts
 from pipeline.commands.account import Account
@@ -25,7 +25,6 @@ from pipeline.events import Noted
 from pipeline.porter import Crew, Hands, Outfit
 from pipeline.retry import Backoff, Careful, Looks, Pace, Patient
 from pipeline.state import Book
-from pipeline.webhook import Doorbell, check_public
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,7 +71,7 @@ class Session:
         self._account = account
         self._emit = emit
         self._stops = stops
-        self._faults = sandbox.faults(faults)
+        self._faults = faults
         self._todo = todo
         self._to_pay = to_pay
         self._agreed = agreed
@@ -100,10 +99,12 @@ class Session:
 
         The urls that an earlier rehearsal was given lead there.
         """
+        from pipeline import sandbox  # here, because what serves it is slow to load
+
         before = self._store.fact("sandbox port")
         for port in (int(before or 0), 0):
             serving = sandbox.serve(
-                self._faults,
+                sandbox.faults(self._faults),
                 clock=self._world.clock,
                 dice=self._world.dice,
                 ledger=self._batch.folder / "sandbox.jsonl",
@@ -124,6 +125,8 @@ class Session:
         settings = self._settings.webhook
         if settings is None:
             return Bell()
+        from pipeline.webhook import Doorbell  # here, because what serves it is slow to load
+
         secret = self._store.fact("doorbell") or secrets.token_hex(32)
         self._store.keep_fact("doorbell", secret)
         doorbell = Doorbell(settings, secret.encode(), lambda number, hint: bell.ring(number, hint))
@@ -237,6 +240,8 @@ class Session:
 def check_receiver(settings: RunSettings, account: Account, *, rehearsal: bool) -> None:
     """Raise `InputError` when a receiver is wanted that the API would refuse to call."""
     if settings.webhook is not None:
+        from pipeline.webhook import check_public
+
         local = rehearsal or urlsplit(account.host).hostname in _LOOPBACK
         check_public(settings.webhook.public_url, api_is_local=local)
 

@@ -103,11 +103,11 @@ def _value(name: str, word: Any, rule: Mapping[str, Any]) -> Any:
     if isinstance(word, dict):
         return {key: _value(key, part, rule["properties"][key]) for key, part in word.items()}
     value = _typed(word.strip(), rule) if isinstance(word, str) else word
-    violations = Validator(rule).violations(value)
-    if not violations:
+    validator = Validator(rule)
+    if validator.valid(value):
         return value
     flag = "--" + name.replace("_", "-")
-    told = explain(violations[0], Place(""), "")
+    told = explain(validator.violations(value)[0], Place(""), "")
     examples = rule.get("examples", [rule.get("default", "")])
     said = told.message.replace("the spec", "it", 1)
     raise InputError(

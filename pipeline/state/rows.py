@@ -13,7 +13,7 @@ from pipeline.model import Image, Record, Reference, ReferenceKind
 from pipeline.money import Money
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipeline.model import Job
 
@@ -24,12 +24,28 @@ COLUMNS = tuple(field.name for field in fields(Record) if field.name not in _DER
 SELECT = ", ".join(f'j."{name}"' for name in COLUMNS)
 """The columns of a record, of a table named `j`."""
 
+_FIELDS = tuple(field.name for field in fields(Record))
+_PLACES = {name: place for place, name in enumerate(_FIELDS)}
+_values = attrgetter(*_FIELDS)
+
 _image_row = attrgetter(*(field.name for field in fields(Image)))
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def dump(value: Any) -> str:
     """Write JSON compactly; nothing at all is the empty text."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) if value else ""
+    return _ENCODE(value) if value else ""
+
+
+def altered(record: Record, status: Status, changed: Mapping[str, Any]) -> Record:
+    """Return `dataclasses.replace` of a record, in half the time: every step makes one."""
+    values = list(_values(record))
+    values[_PLACES["status"]] = status
+    for name, value in changed.items():
+        values[_PLACES[name]] = value
+    return Record(*values)
 
 
 def record(row: Sequence[Any]) -> Record:

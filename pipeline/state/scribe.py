@@ -25,7 +25,8 @@ _Work = tuple["Change | Callable[[], None]", "asyncio.Future[None] | None"]
 class Scribe:
     """Writes changes in the order given, grouped: whatever waits goes into the next commit.
 
-    While it is open, the store belongs to its thread.
+    What one turn of the event loop brings is handed over together: each time the thread is woken,
+    the two compete for the interpreter. While it is open, the store belongs to its thread.
     """
 
     def __init__(
@@ -36,7 +37,8 @@ class Scribe:
         self._clock = clock
         self._failed = failed
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Work] | None] = queue.SimpleQueue()
+        self._turn: list[_Work] = []
         self._broken: BaseException | None = None
         self._synced = clock.monotonic()
         self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
@@ -52,15 +54,26 @@ class Scribe:
 
     def post(self, one: Change) -> None:
         """Write the change in its turn, without waiting for it; `close` waits for all."""
-        self._queue.put((one, None))
+        self._add((one, None))
 
     async def _put(self, work: Change | Callable[[], None]) -> None:
         done: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put((work, done))
+        self._add((work, done))
         await done
+
+    def _add(self, work: _Work) -> None:
+        if not self._turn:
+            self._loop.call_soon(self._hand_over)
+        self._turn.append(work)
+
+    def _hand_over(self) -> None:
+        if self._turn:
+            self._queue.put(self._turn)
+            self._turn = []
 
     async def close(self) -> None:
         """Return when everything is on disk. Raises what a write failed with."""
+        self._hand_over()
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
         if self._broken is not None:
@@ -69,11 +82,11 @@ class Scribe:
     def _run(self) -> None:
         going = True
         while going:
-            batch = [self._queue.get()]
+            turns = [self._queue.get()]
             while not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            going = None not in batch
-            work = [one for one in batch if one is not None]
+                turns.append(self._queue.get_nowait())
+            going = None not in turns
+            work = [one for turn in turns if turn is not None for one in turn]
             if work:
                 self._settle(work, self._commit(work))
 

@@ -45,7 +45,7 @@ def change(record: Record, step: Step, at: float, **fields: Any) -> Change:
     status = after(step, record.status)
     if status is None:
         raise ValueError(f"job {record.number} cannot {step} while it is {record.status}")
-    return Change(record, replace(record, status=status, **fields), step, at, tuple(fields))
+    return Change(record, rows.altered(record, status, fields), step, at, tuple(fields))
 
 
 class Store:
