@@ -280,12 +280,6 @@ class Tally:
     estimate: Money = NOTHING
     todo: int = 0
 
-    def watch(self, items: Iterable[tuple[Item, bool]]) -> Iterator[tuple[Item, bool]]:
-        """Pass the items through, counting those that are taken into the run."""
-        for item, chosen in items:
-            self.count(item, chosen)
-            yield item, chosen
-
     def count(self, item: Item, chosen: bool) -> None:
         """Count one item. One that the choice leaves out is only counted as that."""
         if not chosen and item.job is not None:

@@ -477,10 +477,16 @@ def test_a_forced_job_that_was_not_sent_is_not_paid_for_by_a_run_without_force(
     assert [one.number for one in world.active()] == [1]
 
 
+def counted(items: list[tuple[Item, bool]]) -> Tally:
+    tally = Tally()
+    for item, chosen in items:
+        tally.count(item, chosen)
+    return tally
+
+
 def test_a_tally_counts_and_prices_what_is_taken(world: World) -> None:
     world.run(MIXED[:1])
-    tally = Tally()
-    list(tally.watch(world.chosen(MIXED, Choice(only=("mug-*",)))))
+    tally = counted(world.chosen(MIXED, Choice(only=("mug-*",))))
     assert tally.actions == {Action.UNCHANGED: 1, Action.NEW: 1}
     assert (tally.chosen, tally.left_out) == (2, 1)
     assert (tally.to_pay, tally.todo, tally.to_fetch) == (1, 1, 0)
@@ -490,8 +496,7 @@ def test_a_tally_counts_and_prices_what_is_taken(world: World) -> None:
 def test_a_tally_tells_fetching_from_paying(world: World) -> None:
     world.run(MIXED[:1])
     world.lost = lambda _: "file missing"
-    tally = Tally()
-    list(tally.watch(world.chosen(MIXED[:1])))
+    tally = counted(world.chosen(MIXED[:1]))
     assert (tally.to_pay, tally.to_fetch, tally.todo, tally.estimate) == (0, 1, 1, 0)
 
 

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
-from pipeline import __version__, schema
+from pipeline import __version__
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def base(text: str) -> httpx.URL:
 
 def agent() -> str:
     """Return what every request says of who it comes from."""
-    return f"banana-batch/{__version__} (+{schema.api('home_page')})"
+    return f"banana-batch/{__version__}"
 
 
 def private(host: str) -> bool:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
 from pipeline import editor, money, schema, terminal
-from pipeline.client import Client
-from pipeline.commands import account
+from pipeline.commands import question
 from pipeline.errors import Exit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.api import Balance
-    from pipeline.commands.account import Account
     from pipeline.commands.world import World
     from pipeline.model import Model
 
@@ -90,8 +86,7 @@ def _image(price: dict[str, str], tokens: int) -> money.Money:
 
 def print_balance(world: World, *, key_file: Path | None, format: str) -> int:
     """Ask the API for the account's balance and print it."""
-    found = account.need(account.find(world.environ, world.cwd, key_file))
-    balance = asyncio.run(_ask(world, found))
+    balance = question.ask(world, lambda api: api.balance(), key_file)
     remaining = None if balance.remaining is None else money.text(balance.remaining)
     used = None if balance.used is None else money.text(balance.used)
     if format == "json":
@@ -101,18 +96,3 @@ def print_balance(world: World, *, key_file: Path | None, format: str) -> int:
         left = "unlimited" if remaining is None else f"${remaining} left"
         world.stdout.write(left + (f", ${used} used\n" if used is not None else "\n"))
     return Exit.DONE
-
-
-async def _ask(world: World, found: Account) -> Balance:
-    client = Client(
-        found.host,
-        found.key,
-        timeouts=schema.defaults("run")["timeouts"],
-        connections=1,
-        clock=world.clock,
-        environ=world.environ,
-    )
-    try:
-        return await client.balance()
-    finally:
-        await client.close()

@@ -6,7 +6,6 @@ the plain words of JSON Schema are taken over from it.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -14,8 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pipeline import schema, spec, terminal
-from pipeline.client import Client
-from pipeline.commands import account
+from pipeline.commands import question
 from pipeline.download import disk, whole
 from pipeline.errors import Exit, InputError, Refused, Rubbish
 
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pipeline.commands.account import Account
     from pipeline.commands.world import World
     from pipeline.model import Model
 
@@ -59,9 +56,7 @@ def add(
     place = _place(world, folder, source)
     path = place / f"{name}.json"
     _must_be_new(name, path)
-    said = asyncio.run(
-        _ask(world, account.need(account.find(world.environ, world.cwd, key_file)), name)
-    )
+    said = _asked(world, name, key_file)
     card = model_file(name, said, schema.models())
     with disk(path):
         place.mkdir(parents=True, exist_ok=True)
@@ -96,25 +91,15 @@ def _must_be_new(name: str, path: Path) -> None:
         )
 
 
-async def _ask(world: World, found: Account, name: str) -> dict[str, Any]:
-    client = Client(
-        found.host,
-        found.key,
-        timeouts=schema.defaults("run")["timeouts"],
-        connections=1,
-        clock=world.clock,
-        environ=world.environ,
-    )
+def _asked(world: World, name: str, key_file: Path | None) -> dict[str, Any]:
     try:
-        return await client.model_schema(name)
+        return question.ask(world, lambda api: api.model_schema(name), key_file)
     except Refused as error:
         raise InputError(
             f"the API gives no schema for the model {name}",
             why=error.summary,
             fix="Mend the name.",
         ) from error
-    finally:
-        await client.close()
 
 
 # ── the file ────────────────────────────────────────────────────────────────────────────────

@@ -178,10 +178,6 @@ class Looks:
             elif foretold:
                 belief.told(0.0)
 
-    def forget(self, task_id: str) -> None:
-        """Forget a task that nobody will look at again."""
-        self._seen.pop(task_id, None)
-
     def snapshot(self) -> dict[str, list[float]]:
         """Return what was learned, for the next run: 21 durations a model, shortest first."""
         return {

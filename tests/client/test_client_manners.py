@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from client_desk import KEY, Server, answer, client, hosts, take, tell
 
-from pipeline import __version__, errors, schema
+from pipeline import __version__, errors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.client import Client
 
 PEM = Path(__file__).with_name("localhost.pem")
-AGENT = f"banana-batch/{__version__} (+{schema.api('home_page')})"
+AGENT = f"banana-batch/{__version__}"
 ACCEPTED = {"data": [{"task_id": "t1"}]}
 DONE = {"data": {"id": "t1", "status": "completed"}}
 UPLOADED = {"url": "https://up.example/1.png"}
@@ -38,7 +38,7 @@ def calls(tmp_path: Path) -> dict[str, tuple[object, Callable[[Client], Awaitabl
 
 
 @pytest.mark.parametrize("name", ["submit", "look", "upload", "balance"])
-def test_every_request_says_the_version_and_the_home_page(calls: Any, name: str) -> None:
+def test_every_request_says_the_version(calls: Any, name: str) -> None:
     said, call = calls[name]
     seen: list[Any] = []
 
@@ -54,7 +54,7 @@ def test_every_request_says_the_version_and_the_home_page(calls: Any, name: str)
     assert [headers["user-agent"] for _, headers, _ in seen] == [AGENT]
 
 
-def test_fetching_an_image_says_the_version_and_the_home_page_too() -> None:
+def test_fetching_an_image_says_the_version_too() -> None:
     seen: list[Any] = []
 
     async def scene() -> None:
