@@ -208,6 +208,13 @@ def test_part_files_of_a_killed_run_are_swept(shelf: Shelf) -> None:
     assert not (shelf.folder / ".parts").exists()
 
 
+def test_an_image_can_be_taken_in_after_a_sweep(shelf: Shelf) -> None:
+    for stem in ("a", "b"):
+        asyncio.run(shelf.take(coming(picture()), "1-1", stem))
+        shelf.sweep()
+    assert set(files(shelf)) == {"images/a.png", "images/b.png"}
+
+
 WHOLE = {kind: picture(kind, size=(40, 30)) for kind in ("PNG", "JPEG", "WEBP")}
 
 

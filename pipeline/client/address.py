@@ -1,6 +1,8 @@
 """Where the API is and which way leads there: base url, proxy, certificates.
 
-Everything comes from the environment that is passed in, never from the process's own.
+Everything comes from the environment that is passed in, with one exception: what the system's
+certificates are is found out below, where SSL_CERT_FILE and SSL_CERT_DIR of the process itself
+count, as they do for most programs: they take the place of the system's.
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from pipeline import __version__
+from pipeline.client.transport import usable_proxy
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _HOST = re.compile(rb"[A-Za-z0-9._:-]+")
 _SHOWN = "https://api.example.com"
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".test", ".home.arpa")
@@ -96,8 +98,8 @@ def proxy(url: str, environ: Mapping[str, str]) -> str:
         found = f"http://{found}"
     try:
         parsed = httpx.URL(found)
-        usable = parsed.scheme in ("http", "https") and bool(parsed.host)
-    except httpx.InvalidURL:
+        usable = parsed.scheme in ("http", "https") and bool(parsed.host) and usable_proxy(found)
+    except (httpx.InvalidURL, UnicodeError):
         usable = False
     if not usable:
         raise InputError(
@@ -111,40 +113,34 @@ def proxy(url: str, environ: Mapping[str, str]) -> str:
 def certificates(environ: Mapping[str, str]) -> list[bytes]:
     """Return the certificates, in PEM, that vouch for servers besides those of the system.
 
-    SSL_CERT_FILE, REQUESTS_CA_BUNDLE (a file or a folder) and SSL_CERT_DIR name them. Raises
-    `InputError` when they name nothing that can be read.
+    SSL_CERT_FILE and REQUESTS_CA_BUNDLE (a file or a folder) name them. Raises `InputError` when
+    they, or SSL_CERT_DIR, name nothing that can be used.
     """
-    bundle = environ.get("SSL_CERT_FILE") or environ.get("REQUESTS_CA_BUNDLE") or ""
-    folder = environ.get("SSL_CERT_DIR") or ""
-    if bundle and Path(bundle).is_dir():
-        bundle, folder = "", bundle
-    if not bundle and not folder:
-        return []
+    named = environ.get("SSL_CERT_FILE") or environ.get("REQUESTS_CA_BUNDLE") or ""
+    folders = environ.get("SSL_CERT_DIR") or ""
     try:
-        if folder and not any(Path(part).is_dir() for part in folder.split(":")):
-            raise FileNotFoundError(f"no such folder: {folder}")
-        # It reads them more strictly than reqwest does, and says what is wrong.
-        ssl.create_default_context(cafile=bundle or None, capath=folder or None)
-        return list(_bundles(bundle, folder))
+        if folders and not any(Path(part).is_dir() for part in folders.split(":")):
+            raise FileNotFoundError(f"no such folder: {folders}")
+        if not named:
+            return []
+        if Path(named).is_dir():
+            return list(_folder(Path(named)))
+        ssl.create_default_context(cafile=named)
+        return [Path(named).read_bytes()]
     except (OSError, ValueError) as error:
         raise InputError(
-            f"the certificates in {bundle or folder} cannot be used: {error}",
+            f"the certificates in {named or folders} cannot be used: {error}",
             why="Without them no server can be told from an impostor.",
             fix="Mend SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE.",
         ) from error
 
 
-def _bundles(bundle: str, folder: str) -> Iterator[bytes]:
-    """Yield the contents of a bundle, and of every file in folders that holds certificates."""
-    if bundle:
-        yield Path(bundle).read_bytes()
-    for part in folder.split(":"):
-        if part and Path(part).is_dir():
-            for file in {one.resolve() for one in Path(part).iterdir()}:
-                with suppress(OSError):
-                    text = file.read_bytes()
-                    if _CERTIFICATE in text:
-                        yield text
+def _folder(folder: Path) -> Iterator[bytes]:
+    """Yield the contents of every file in a folder that is a certificate, or several."""
+    for file in {one.resolve() for one in folder.iterdir()}:
+        with suppress(OSError, ValueError):  # whatever else lies there is none of our business
+            ssl.create_default_context(cafile=str(file))
+            yield file.read_bytes()
 
 
 def _wrong(summary: str) -> InputError:

@@ -128,15 +128,21 @@ class Client:
         try:
             size = path.stat().st_size
             with path.open("rb") as file:
-                pieces = _parts(head, file, tail)
+                unread: list[OSError] = []
+                pieces = _parts(head, file, tail, unread)
                 headers = [
                     *self._asking,
                     ("Content-Type", f"multipart/form-data; boundary={boundary}"),
                     ("Content-Length", str(len(head) + size + len(tail))),
                 ]
-                answer = await self._wire.exchange(
-                    "POST", self._upload_url, headers, self._wire.body(pieces)
-                )
+                try:
+                    answer = await self._wire.exchange(
+                        "POST", self._upload_url, headers, self._wire.body(pieces)
+                    )
+                except ApiError:
+                    if unread:  # it broke off on this side
+                        raise unread[0] from None
+                    raise
         except OSError as error:
             raise Refused(
                 f"the reference image {path} cannot be read: {error.strerror or error}",
@@ -200,8 +206,15 @@ async def _slices(body: bytes) -> AsyncGenerator[bytes, None]:
         yield body[start : start + _PIECE]
 
 
-async def _parts(head: bytes, file: BinaryIO, tail: bytes) -> AsyncGenerator[bytes, None]:
+async def _parts(
+    head: bytes, file: BinaryIO, tail: bytes, unread: list[OSError]
+) -> AsyncGenerator[bytes, None]:
+    """Yield a body piece by piece. What reading the file fails with is also put into `unread`."""
     yield head
-    while piece := file.read(_PIECE):
-        yield piece
+    try:
+        while piece := file.read(_PIECE):
+            yield piece
+    except OSError as error:
+        unread.append(error)
+        raise
     yield tail

@@ -37,16 +37,25 @@ _TOO_LATE: tuple[type[Exception], ...] = (httpx.TimeoutException, TimeoutError)
 _NONSENSE: tuple[type[Exception], ...] = (httpx.RemoteProtocolError, httpx.DecodingError)
 
 
-def translate(error: Exception, host: str, censor: Censor) -> ApiError:
-    """Return what `error` means for us: never sent, too late, cut, or nonsense."""
+_CHECK = "Check the network and APIMART_BASE_URL."
+_ALLOW = "Run again later, or allow more time with `run: {timeouts: {read: …}}`."
+
+
+def translate(
+    error: Exception, host: str, censor: Censor, *, check: str = _CHECK, allow: str = _ALLOW
+) -> ApiError:
+    """Return what `error` means for us: never sent, too late, cut, or nonsense.
+
+    `check` and `allow` are the advice for a host that is not there and for one that is slow.
+    """
     said = censor.plain(str(error) or type(error).__name__, 200)
     if isinstance(error, _NEVER_SENT):
-        return _unreachable(error, host, said)
+        return _unreachable(error, host, said, check)
     if isinstance(error, _TOO_LATE):
         return TimedOut(
             f"{host} did not answer in time",
             why="The request left; whether it was executed is unknown.",
-            fix="Run again later, or allow more time with `run: {timeouts: {read: …}}`.",
+            fix=allow,
         )
     if isinstance(error, _NONSENSE):
         return Rubbish(
@@ -59,7 +68,7 @@ def translate(error: Exception, host: str, censor: Censor) -> ApiError:
     )
 
 
-def _unreachable(error: Exception, host: str, said: str) -> Unreachable:
+def _unreachable(error: Exception, host: str, said: str, check: str) -> Unreachable:
     if isinstance(error, httpx.TimeoutException):
         return Unreachable(
             f"no connection to {host} in time",
@@ -81,5 +90,5 @@ def _unreachable(error: Exception, host: str, said: str) -> Unreachable:
     return Unreachable(
         f"cannot reach {host}: {said}",
         why="Nothing was sent.",
-        fix="Check the network and APIMART_BASE_URL.",
+        fix=check,
     )

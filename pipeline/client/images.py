@@ -7,21 +7,20 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urljoin, urlsplit
 
+import httpx
+
 from pipeline import schema
 from pipeline.api import Download
-from pipeline.client import refusals
-from pipeline.client.address import agent
+from pipeline.client import address, refusals
 from pipeline.client.foreign import FOREIGN, translate
 from pipeline.client.pools import Pools
 from pipeline.client.text import Censor
-from pipeline.client.transport import Sealed
-from pipeline.errors import FetchError, Gone, NotAnImage, TimedOut
+from pipeline.client.transport import Sealed, length
+from pipeline.errors import FetchError, Gone, NotAnImage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
     from types import TracebackType
-
-    import httpx
 
     from pipeline.clock import Clock
     from pipeline.errors import ApiError
@@ -31,6 +30,8 @@ _GONE = frozenset({401, 403, 404, 410})
 """What hosts of signed urls answer when a url has expired, is spoilt, or never was."""
 _MAX_URL = 16_384
 _PLAIN = Censor()
+_CHECK = "Check the network; the image stays where it is and is fetched later, for free."
+_ALLOW = "Run again later: the image is fetched again, for free."
 
 
 class Hosts:
@@ -46,26 +47,32 @@ class Hosts:
         connections: int,
         clock: Clock,
         environ: Mapping[str, str],
+        max_seconds: float | None = None,
     ) -> None:
-        """Prepare, with the arguments of `Client`; nothing is opened yet."""
+        """Prepare, with the arguments of `Client`; nothing is opened yet.
+
+        One image may take `max_seconds`, by default `result.max_seconds` of the API's file.
+        Raises `InputError` for proxies and certificates that cannot be used.
+        """
+        for one in ("http://images.invalid", "https://images.invalid"):
+            address.proxy(one, environ)  # a wrong one is told now, not by the first image
         self.pools = Pools(timeouts=timeouts, connections=connections, environ=environ)
         self.clock = clock
         self.headers = [
-            ("User-Agent", agent()),
+            ("User-Agent", address.agent()),
             ("Accept-Encoding", "identity"),
             ("Accept", "image/*, */*;q=0.5"),
         ]
         self.max_redirects: int = schema.api("result", "max_redirects")
-        self.max_seconds: float = schema.api("result", "max_seconds")
-        self.limit = timedelta(seconds=self.max_seconds)
+        most: float = schema.api("result", "max_seconds")
+        self.limit = timedelta(seconds=most if max_seconds is None else max_seconds)
 
     def fetch(self, url: str) -> AbstractAsyncContextManager[Download]:
         """Open a result image, following redirects to http(s) only.
 
         Entering raises `Gone` when the url is expired or unknown, another `FetchError` when it
         cannot be followed, and what heals (`Unavailable`, `RateLimited`, `Cut`, …) as a call of
-        the API does. The chunks raise the same, and `TimedOut` when one image takes longer than
-        `result.max_seconds`.
+        the API does. The chunks raise the same, and `TimedOut` when the image takes too long.
         """
         return Opened(self, url)
 
@@ -92,10 +99,8 @@ class Opened(AbstractAsyncContextManager[Download]):
             response = await self._get(url)
             headers = response.headers
             if response.status_code == 200 and "content-encoding" not in headers:
-                announced = headers.get("content-length", "")
-                size = int(announced) if announced.isascii() and announced.isdigit() else None
-                self._chunks = self._read(hosts.clock.monotonic())
-                return Download(size, self._chunks)
+                self._chunks = self._read()
+                return Download(length(headers.get), self._chunks)
             await self._close()
             location = headers.get("location", "")
             if response.status_code not in _REDIRECTS or not location:
@@ -136,31 +141,27 @@ class Opened(AbstractAsyncContextManager[Download]):
         try:
             request = Sealed("GET", url, hosts.headers, limit=hosts.limit)
             response = await hosts.pools.lead("images", url).handle_async_request(request)
+        except httpx.InvalidURL as error:
+            raise FetchError(f"the image's url is none: {_PLAIN.plain(error, 80)}") from error
         except FOREIGN as error:
-            raise translate(error, self._host, _PLAIN) from error
+            raise self._translated(error) from error
         self._stream = cast("httpx.AsyncByteStream", response.stream)
         return response
 
     async def _close(self) -> None:
         stream, self._stream = self._stream, None
-        if stream is None:
-            return
-        try:
+        if stream is not None:
             await stream.aclose()
-        except FOREIGN as error:
-            raise translate(error, self._host, _PLAIN) from error
 
-    async def _read(self, started: float) -> AsyncGenerator[bytes, None]:
-        hosts = self._hosts
+    async def _read(self) -> AsyncGenerator[bytes, None]:
         try:
             async for chunk in self._stream:  # type: ignore[union-attr] # opened before
                 yield chunk
-                if hosts.clock.monotonic() - started > hosts.max_seconds:
-                    raise TimedOut(
-                        f"{self._host} takes longer than {hosts.max_seconds:g} s for one image"
-                    )
         except FOREIGN as error:
-            raise translate(error, self._host, _PLAIN) from error
+            raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> ApiError:
+        return translate(error, self._host, _PLAIN, check=_CHECK, allow=_ALLOW)
 
     def _refusal(self, response: httpx.Response) -> ApiError:
         status, host = response.status_code, self._host

@@ -9,8 +9,11 @@ connection itself was never made, an error here says so; whatever is not underst
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import certifi
 import httpx
 from pyreqwest.client import ClientBuilder
 from pyreqwest.exceptions import (
@@ -24,8 +27,10 @@ from pyreqwest.exceptions import (
 )
 from pyreqwest.proxy import ProxyBuilder
 
+from pipeline.errors import InputError
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
     from datetime import timedelta
 
     from pyreqwest.client import Client
@@ -36,6 +41,7 @@ Answer = TypeVar("Answer")
 
 _PIECE = 1 << 18
 """Bytes read ahead and handed over at once: a usual image comes in one piece."""
+_DIGITS = 18
 _NOT_CONNECTED = "client error (Connect)"
 """hyper's word, in the chain of causes, for a connection that was never made."""
 _BEFORE_TLS = ("tcp connect error", "dns error", "tunnel error")
@@ -95,13 +101,13 @@ class Reqwest(httpx.AsyncBaseTransport):
             response = await _heeding(opened.__aenter__())
         except PyreqwestError as error:
             raise _explained(error, proxied=self._proxied) from error
+        stream = Stream(opened, response)
         try:
-            headers = httpx.Headers(list(response.headers.items()))
+            headers = list(response.headers.items())
+            return httpx.Response(response.status, headers=headers, stream=stream)
         except ValueError as error:
-            await opened.__aexit__(None, None, None)
+            await stream.aclose()
             raise httpx.RemoteProtocolError("a header holds what no header may hold") from error
-        stream = Stream(opened, response, response.get_header("content-length") or "")
-        return httpx.Response(response.status, headers=headers, stream=stream)
 
     def _prepared(self, request: Sealed) -> StreamRequest:
         builder = self._client.request(request.method, str(request.url))
@@ -117,7 +123,8 @@ class Reqwest(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._client.close()
+        with suppress(PyreqwestError):  # what was to come of them has come
+            await self._client.close()
 
 
 async def _heeding(call: Awaitable[Answer]) -> Answer:
@@ -137,10 +144,11 @@ async def _heeding(call: Awaitable[Answer]) -> Answer:
 class Stream(httpx.AsyncByteStream):
     """The body of an answer, piece by piece."""
 
-    def __init__(self, opened: StreamRequest, response: Response, announced: str) -> None:
+    def __init__(self, opened: StreamRequest, response: Response) -> None:
         self._opened = opened
         self._reader = response.body_reader
-        self._left = int(announced) if announced.isascii() and announced.isdigit() else -1
+        announced = length(response.get_header)
+        self._left = -1 if announced is None else announced
 
     def __aiter__(self) -> Stream:
         """Return itself: there is one body, and it comes once."""
@@ -162,7 +170,19 @@ class Stream(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         """Let go of the connection: kept alive when the body was read to its end."""
-        await self._opened.__aexit__(None, None, None)
+        with suppress(PyreqwestError):  # what was wanted of it was read
+            await self._opened.__aexit__(None, None, None)
+
+
+def length(header: Callable[[str], str | None]) -> int | None:
+    """Return the length in bytes that an answer announces, None when it does not, or cannot.
+
+    A body in chunks ends where they end (RFC 9112, 6.3), whatever a header says besides.
+    """
+    said = header("content-length") or ""
+    if header("transfer-encoding") or len(said) > _DIGITS or not said.isascii():
+        return None
+    return int(said) if said.isdigit() else None
 
 
 def pool(
@@ -175,34 +195,59 @@ def pool(
     silence: timedelta | None,
     keep: timedelta,
 ) -> Reqwest:
-    """Open a pool. Servers are checked against the system's certificates and `roots`, in PEM.
+    """Open a pool. Servers are checked against `roots`, in PEM, and the system's certificates (or what
+    SSL_CERT_FILE and SSL_CERT_DIR of this process name in their place).
 
     `connect` is how long a connection may take, `wait` how long a free one is waited for, `keep`
     how long an idle one is kept. `silence` bounds the wait for an answer and for each piece of
-    it; None when a request has its own limit. Raises `ValueError` for what cannot be used.
+    it; None when a request has its own limit. Raises `InputError` for what cannot be used.
     """
-    builder = (
-        ClientBuilder()
-        .no_proxy()
-        .follow_redirects(enable=False)
-        .referer(enable=False)
-        .gzip(enable=False)
-        .brotli(enable=False)
-        .zstd(enable=False)
-        .deflate(enable=False)
-        .max_connections(connections)
-        .pool_max_idle_per_host(connections)
-        .connect_timeout(connect)
-        .pool_timeout(wait)
-        .pool_idle_timeout(keep)
-    )
-    if proxy:
-        builder = builder.proxy(ProxyBuilder.all(proxy))
-    if silence is not None:
-        builder = builder.read_timeout(silence)
-    for root in roots:
-        builder = builder.add_root_certificate_pem(root)
-    return Reqwest(builder.build(), proxied=bool(proxy))
+
+    def built(vouching: Sequence[bytes]) -> Reqwest:
+        builder = (
+            ClientBuilder()
+            .no_proxy()
+            .follow_redirects(enable=False)
+            .referer(enable=False)
+            .gzip(enable=False)
+            .brotli(enable=False)
+            .zstd(enable=False)
+            .deflate(enable=False)
+            .max_connections(connections)
+            .pool_max_idle_per_host(connections)
+            .connect_timeout(connect)
+            .pool_timeout(wait)
+            .pool_idle_timeout(keep)
+        )
+        if proxy:
+            builder = builder.proxy(ProxyBuilder.all(proxy))
+        if silence is not None:
+            builder = builder.read_timeout(silence)
+        for root in vouching:
+            builder = builder.add_root_certificate_pem(root)
+        return Reqwest(builder.build(), proxied=bool(proxy))
+
+    try:
+        return built(roots)
+    except BuilderError:  # the system has no certificates at all; httpx brings some
+        bundle = Path(certifi.where()).read_bytes()
+    try:
+        return built([*roots, bundle])
+    except BuilderError as error:
+        raise InputError(
+            f"no connection can be set up: {(_chain(error) or [str(error)])[-1]}",
+            why="Without certificates no server can be told from an impostor.",
+            fix="Mend SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE.",
+        ) from error
+
+
+def usable_proxy(url: str) -> bool:
+    """Say whether a proxy's address can be used as one."""
+    try:
+        ProxyBuilder.all(url)
+    except (PyreqwestError, ValueError):
+        return False
+    return True
 
 
 def _chain(error: PyreqwestError) -> list[str]:
@@ -225,11 +270,10 @@ def _explained(error: PyreqwestError, *, proxied: bool = False) -> httpx.Transpo
     if _NOT_CONNECTED in chain:
         if isinstance(error, RequestTimeoutError):
             return httpx.ConnectTimeout(said)
-        if proxied:
-            return httpx.ProxyError(said)
         below = chain[chain.index(_NOT_CONNECTED) + 1 :]
-        reached = bool(below) and not below[0].startswith(_BEFORE_TLS)
-        return Insecure(said) if reached else httpx.ConnectError(said)
+        if below and not below[0].startswith(_BEFORE_TLS):
+            return Insecure(said)
+        return httpx.ProxyError(said) if proxied else httpx.ConnectError(said)
     if isinstance(error, RequestTimeoutError):
         return httpx.ReadTimeout(said)
     if isinstance(error, DecodeError) and not isinstance(error, BodyDecodeError):

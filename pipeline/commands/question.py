@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, TypeVar
+
+import uvloop
 
 from pipeline import schema
 from pipeline.client import Client
@@ -41,4 +42,4 @@ def ask(
         finally:
             await client.close()
 
-    return asyncio.run(asked())
+    return uvloop.run(asked())

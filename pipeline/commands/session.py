@@ -150,12 +150,12 @@ class Session:
         world, output = self._world, self._batch.spec.output
         settings = self._settings
         outfit = Outfit(
-            str(self._batch.folder.absolute()),
-            settings.timeouts,
-            settings.concurrency + _SPARE_CONNECTIONS,
-            settings.verify,
-            output.metadata == "embed",
-            output.sidecar,
+            folder=str(self._batch.folder.absolute()),
+            timeouts=settings.timeouts,
+            connections=settings.concurrency + _SPARE_CONNECTIONS,
+            thorough=settings.verify,
+            embed=output.metadata == "embed",
+            sidecar=output.sidecar,
         )
         hosts = Hosts(
             timeouts=outfit.timeouts,
@@ -173,9 +173,9 @@ class Session:
         await crew.start()
         return crew
 
-    def _crew_ended(self) -> None:
+    def _crew_ended(self, last_words: str) -> None:
         message = "the process that fetches images has ended; they are fetched without it"
-        self._emit(Noted(self._world.clock.now(), "info", message, {}))
+        self._emit(Noted(self._world.clock.now(), "info", message, {"last_words": last_words}))
 
     async def _drive(self, client: Api, porter: Porter, brake: Brake, bell: Bell) -> None:
         world, settings = self._world, self._settings
@@ -193,12 +193,17 @@ class Session:
             rate=settings.rate,
             memory=learned.pace(),
         )
-        hosts = Pace(clock=world.clock, brake=brake, listener=self._emit)
+        images_pace = Pace(clock=world.clock, brake=brake, listener=self._emit)
         patient = Patient(
             client, pace=pace, backoff=backoff, clock=world.clock, brake=brake, listener=self._emit
         )
         careful = Careful(
-            porter, pace=hosts, backoff=backoff, clock=world.clock, brake=brake, listener=self._emit
+            porter,
+            pace=images_pace,
+            backoff=backoff,
+            clock=world.clock,
+            brake=brake,
+            listener=self._emit,
         )
         parts = Parts(
             api=patient,
@@ -215,7 +220,16 @@ class Session:
             facts=facts_of(self._batch),
             bell=bell,
         )
-        orders = Orders(
+        try:
+            await drive(parts, self._orders())
+        finally:
+            await refresh.close()
+            book.close()
+            learned.keep(looks, pace)
+
+    def _orders(self) -> Orders:
+        settings = self._settings
+        return Orders(
             host=self._account.host,
             account=self._account.mark,
             concurrency=settings.concurrency,
@@ -229,12 +243,6 @@ class Session:
             to_pay=self._to_pay,
             agreed=self._agreed,
         )
-        try:
-            await drive(parts, orders)
-        finally:
-            await refresh.close()
-            book.close()
-            learned.keep(looks, pace)
 
 
 def check_receiver(settings: RunSettings, account: Account, *, rehearsal: bool) -> None:

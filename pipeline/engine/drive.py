@@ -68,7 +68,7 @@ class Orders:
 class Parts:
     """What a run works with.
 
-    `quiet_for` says how many seconds ago the API last answered anything at all. `facts` gives
+    `porter` brings images home; `shelf` is where they are. `quiet_for` says how many seconds ago the API last answered anything at all. `facts` gives
     what is written into and beside an image; `bell` is rung by our own callback receiver.
     """
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from pipeline.errors import Cut
 from pipeline.porter.lines import Lines, brought, error
 
 if TYPE_CHECKING:
@@ -19,10 +20,19 @@ if TYPE_CHECKING:
     from pipeline.api import Brought, Parcel, Porter
     from pipeline.porter.outfit import Outfit
 
-_KEYS = ("APIMART_API_KEY",)
-"""Variables that the second process has no business to see."""
+_NEEDED = re.compile(
+    "PATH|HOME|TMPDIR|TZ|LANG|LC_.*|PYTHON.*|LD_LIBRARY_PATH|VIRTUAL_ENV"
+    "|SSL_CERT_.*|REQUESTS_CA_BUNDLE|(http|https|all|no)_proxy|(HTTP|HTTPS|ALL|NO)_PROXY"
+)
+"""Variables that the second process is given. The key, and whatever else is secret, is not."""
 _PATIENCE = 2.0
 """Seconds in which it may end by itself; its part files are swept up after it."""
+_LAST_WORDS = 500
+"""Characters of what it said in the end that are passed on."""
+
+
+class _Lost(Exception):
+    """The second process has ended while an image was under way."""
 
 
 class Crew:
@@ -37,16 +47,17 @@ class Crew:
         spare: Porter,
         environ: Mapping[str, str],
         *,
-        ended: Callable[[], None],
+        ended: Callable[[str], None],
     ) -> None:
-        """`ended` is called when the second process ends before it was let go."""
+        """`ended` is called, with its last words, when the second process ends by itself."""
         self._outfit = outfit
         self._spare = spare
-        self._environ = {name: environ[name] for name in environ if name not in _KEYS}
+        self._environ = {name: environ[name] for name in environ if _NEEDED.fullmatch(name)}
         self._ended = ended
         self._numbers = itertools.count(1)
         self._under_way: dict[int, asyncio.Future[list[Any]]] = {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._lines: Lines | None = None
 
     async def start(self) -> None:
@@ -55,9 +66,9 @@ class Crew:
         try:
             with theirs:
                 self._process = self._hire(theirs)
-        except OSError:
+        except OSError as error:
             ours.close()
-            self._ended()
+            self._ended(str(error))
             return
         lines = self._lines = Lines(self._hear, self._lost)
         loop = asyncio.get_running_loop()
@@ -70,7 +81,7 @@ class Crew:
             [sys.executable, "-P", "-m", "pipeline.porter"],
             stdin=end.fileno(),
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=self._said.fileno(),
             env=self._environ,
             start_new_session=True,  # Ctrl-C is for the first process to act on
         )
@@ -84,10 +95,12 @@ class Crew:
         self._lines.send([number, parcel.url, parcel.name, parcel.stem, dict(parcel.facts)])
         try:
             how, said = await future
+        except _Lost:
+            return await self._spare.bring(parcel)
         finally:
             del self._under_way[number]
         if how == "brought":
-            return brought(said)
+            return brought(said, parcel.stem)
         if how == "failed":
             raise error(said)
         raise RuntimeError(f"in the process that fetches images:\n{said}")
@@ -104,8 +117,9 @@ class Crew:
         self._lines = None
         for future in self._under_way.values():
             if not future.done():
-                future.set_exception(Cut("the process that fetches images has ended"))
-        self._ended()
+                future.set_exception(_Lost())
+        self._said.seek(0)
+        self._ended(self._said.read().decode(errors="replace").strip()[-_LAST_WORDS:])
 
     async def close(self) -> None:
         """Let the second process go, and wait until it is gone."""
@@ -115,6 +129,7 @@ class Crew:
         if self._process is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._reap, self._process)
             self._process = None
+        self._said.close()
 
     def _reap(self, process: subprocess.Popen[bytes]) -> None:
         try:

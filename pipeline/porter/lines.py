@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pipeline import errors
 from pipeline.api import Brought
-from pipeline.errors import ApiError, DiskError, Trouble
+from pipeline.download import EXTENSIONS
+from pipeline.errors import ApiError, Trouble
 from pipeline.model import Image
 
 if TYPE_CHECKING:
@@ -72,16 +73,18 @@ def told(brought: Brought) -> list[Any]:
     return [one.file, one.bytes, one.sha256, one.width, one.height, one.format, brought.seconds]
 
 
-def brought(facts: list[Any]) -> Brought:
-    """Return what `told` was given."""
+def brought(facts: list[Any], stem: str) -> Brought:
+    """Return what `told` was given, for an image that was to go to `stem`."""
     file, size, sha256, width, height, form, seconds = facts
+    if file != f"images/{stem}.{EXTENSIONS.get(form)}":
+        raise RuntimeError(f"an image went to {file!r} instead of {stem!r}")
     return Brought(
         Image(0, "", file=file, bytes=size, sha256=sha256, width=width, height=height, format=form),
         seconds,
     )
 
 
-def confessed(error: ApiError | DiskError) -> list[Any]:
+def confessed(error: Trouble) -> list[Any]:
     """Return an error as JSON has it."""
     words: dict[str, Any] = {"why": error.why, "fix": error.fix}
     if isinstance(error, ApiError):
@@ -92,5 +95,8 @@ def confessed(error: ApiError | DiskError) -> list[Any]:
 def error(said: list[Any]) -> Trouble:
     """Return the error that `confessed` was given."""
     name, summary, words = said
-    kind: type[Trouble] = getattr(errors, name)
-    return kind(summary, **words)
+    kind = getattr(errors, name)
+    if not issubclass(kind, Trouble):
+        raise TypeError(f"{name} is no error of ours")
+    found: Trouble = kind(summary, **words)
+    return found

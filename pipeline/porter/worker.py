@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import traceback
 from functools import partial
@@ -16,7 +17,7 @@ from pipeline.api import Parcel
 from pipeline.client import Hosts
 from pipeline.clock import SystemClock
 from pipeline.download import Shelf
-from pipeline.errors import ApiError, DiskError
+from pipeline.errors import Trouble
 from pipeline.porter.hands import Hands
 from pipeline.porter.lines import Lines, confessed, told
 from pipeline.porter.outfit import Outfit
@@ -52,7 +53,7 @@ class Worker:
     async def _answer(self, porter: Porter, number: int, parcel: Parcel) -> None:
         try:
             brought = await porter.bring(parcel)
-        except (ApiError, DiskError) as error:
+        except Trouble as error:
             self._lines.send([number, "failed", confessed(error)])
         else:
             self._lines.send([number, "brought", told(brought)])
@@ -81,6 +82,11 @@ def _porter(outfit: Outfit) -> Hands:
 
 
 def main() -> None:
-    """Serve the socket on standard input. Whoever holds the other end decides how long."""
+    """Serve the socket on standard input. Whoever holds the other end decides how long.
+
+    Signals that are sent to a whole service or session are for the first process to act on.
+    """
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, signal.SIG_IGN)
     with socket.socket(fileno=os.dup(0)) as end:
         uvloop.run(_serve(end))

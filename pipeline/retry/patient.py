@@ -171,7 +171,6 @@ class Patient(_Manners):
         super().__init__(pace=pace, backoff=backoff, clock=clock, brake=brake, listener=listener)
         self._api = api
         self._running: set[str] = set()
-        self._silent_since: float | None = None
         self._answered_at = clock.monotonic()
 
     # ── is the API there? ───────────────────────────────────────────────────────────────────
@@ -184,19 +183,8 @@ class Patient(_Manners):
         """
         return max(self._answered_at, min(self._pace.asked_until, self._clock.monotonic()))
 
-    @property
-    def out_of_reach(self) -> float:
-        """For how many seconds nothing that was asked got an answer; 0 while the last one did.
-
-        Unlike `last_answer` it does not grow while there is nothing to ask.
-        """
-        if self._silent_since is None:
-            return 0.0
-        return max(self._clock.monotonic() - max(self._silent_since, self.last_answer), 0.0)
-
     def _heard(self) -> None:
         self._answered_at = self._clock.monotonic()
-        self._silent_since = None
 
     def _succeeded(self, lane: Lane, seconds: float, answer: object) -> None:
         self._heard()
@@ -205,8 +193,6 @@ class Patient(_Manners):
     def _failed(self, lane: Lane, error: ApiError, started: float, details: dict[str, str]) -> None:
         if isinstance(error, _SPOKEN):
             self._heard()
-        elif self._silent_since is None:
-            self._silent_since = started
         super()._failed(lane, error, started, details)
 
     # ── the calls ───────────────────────────────────────────────────────────────────────────

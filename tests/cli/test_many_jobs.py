@@ -58,3 +58,5 @@ def test_a_second_process_brings_the_images_when_there_are_enough(
     assert len(list((tmp_path / "out/many-sandbox/images").glob("n*.*"))) == jobs
     assert not (tmp_path / "out/many-sandbox/.parts").exists()
     assert len(started) == (jobs >= LEAST)
+    log = (tmp_path / "out/many-sandbox/run.log").read_text(encoding="utf-8")
+    assert "has ended" not in log, "the first process had to do it"

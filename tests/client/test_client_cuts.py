@@ -6,8 +6,11 @@ Taken for never sent, a cut would be paid twice; taken for a cut, a dead host wo
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -218,11 +221,9 @@ def test_a_post_is_never_repeated_by_the_library() -> None:
         await submit(api)
         await submit(api)
 
-    error = None
     with pytest.raises(errors.Cut) as caught:
         ask(twice, once_then_close)
-    error = caught.value
-    assert error.submit is Submit.CUT
+    assert caught.value.submit is Submit.CUT
     assert len(seen) == 2
 
 
@@ -297,3 +298,48 @@ def test_a_connection_that_was_never_made_is_known_by_its_causes(
 ) -> None:
     found = foreign.translate(transport._explained(told(kind, *UNSENT)), "host", Censor(KEY))
     assert isinstance(found, errors.Unreachable)
+
+
+@pytest.mark.parametrize(
+    ("below", "advice"),
+    [
+        ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
+        ("tunnel error: proxy authorization required", "HTTPS_PROXY"),
+        ("tcp connect error", "HTTPS_PROXY"),
+    ],
+)
+def test_behind_a_proxy_the_advice_is_for_what_is_in_the_way(below: str, advice: str) -> None:
+    error = told(reqwest.ConnectError, "error sending request", UNSENT[1], below)
+    found = transport._explained(error, proxied=True)
+    assert advice in foreign.translate(found, "host", Censor(KEY)).fix
+
+
+BODY = b'{"data":[{"task_id":"t1"}]}'
+
+
+@pytest.mark.parametrize("length", ["3", "9" * 19, "9" * 5000])
+def test_a_body_in_chunks_ends_where_they_end_whatever_length_is_announced(length: str) -> None:
+    """A header must not cut off an answer that is the only one."""
+    head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: {length}\r\n\r\n"
+    chunks = f"{len(BODY):x}\r\n{BODY.decode()}\r\n0\r\n\r\n"
+    assert ask(submit, tell(f"{head}{chunks}".encode())).task_id == "t1"
+
+
+def test_a_machine_without_certificates_can_still_be_set_up(tmp_path: Path) -> None:
+    """In a process of its own: what the system's certificates are is found out once."""
+    program = (
+        "from datetime import timedelta\n"
+        "from pipeline.client.transport import pool\n"
+        "second = timedelta(seconds=1)\n"
+        "pool(proxy='', roots=[], connections=1, connect=second, wait=second, silence=None,"
+        " keep=second)\n"
+    )
+    nowhere = {"SSL_CERT_FILE": str(tmp_path / "none"), "SSL_CERT_DIR": str(tmp_path / "none")}
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **nowhere, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr

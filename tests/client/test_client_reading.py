@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import gzip
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from client_desk import KEY, TIMES, Fixed, answer, ask, tell
 
 from pipeline import errors, money
 from pipeline.api import Phase, Result, Task
-from pipeline.client import Client, address
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pipeline.client import Client, Hosts, address
 
 
 def look(*answers: bytes, seen: list[Any] | None = None) -> Any:
@@ -291,8 +289,13 @@ def test_no_proxy_names_networks() -> None:
     assert address.proxy("http://11.1.2.3/x", environ) == "http://p:1"
 
 
-@pytest.mark.parametrize("proxy", ["socks5://p:1", "http://", "http://[::1"])
+@pytest.mark.parametrize(
+    "proxy",
+    ["socks5://p:1", "http://", "http://[::1", "http://xn--:1", "http://ho st:1", "http://%zz:1"],
+)
 def test_a_proxy_that_cannot_be_used_is_refused_at_once(proxy: str) -> None:
+    with pytest.raises(errors.InputError, match="proxy"):
+        Hosts(timeouts=TIMES, connections=1, clock=Fixed(), environ={"HTTP_PROXY": proxy})
     with pytest.raises(errors.InputError, match="proxy"):
         Client(
             "https://a.example",
@@ -302,6 +305,14 @@ def test_a_proxy_that_cannot_be_used_is_refused_at_once(proxy: str) -> None:
             clock=Fixed(),
             environ={"HTTPS_PROXY": proxy},
         )
+
+
+def test_in_a_folder_of_certificates_other_files_are_passed_over(tmp_path: Path) -> None:
+    good = Path(__file__).with_name("localhost.pem").read_bytes()
+    (tmp_path / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nAA\n")
+    (tmp_path / "notes.txt").write_text("nothing to see here")
+    (tmp_path / "good.pem").write_bytes(good)
+    assert address.certificates({"REQUESTS_CA_BUNDLE": str(tmp_path)}) == [good]
 
 
 def test_certificates_that_are_not_there_are_refused_at_once(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import signal
 from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from pipeline.clock import SystemClock
 from pipeline.download import Shelf
 from pipeline.model import Image
 from pipeline.porter import Crew, Hands, Outfit
-from pipeline.porter.lines import confessed, error
+from pipeline.porter.lines import brought, confessed, error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,13 +37,17 @@ def png(color: str = "red") -> bytes:
 
 
 @asynccontextmanager
-async def serving(body: bytes, *, answers: bool = True) -> AsyncIterator[str]:
-    """Serve `body` under every path, or take requests and never answer."""
+async def serving(
+    body: bytes, *, answers: bool = True, asked: asyncio.Event | None = None
+) -> AsyncIterator[str]:
+    """Serve `body` under every path, or take requests, say so, and never answer."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 await reader.readuntil(b"\r\n\r\n")
+                if asked is not None:
+                    asked.set()
                 if answers:
                     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
                     writer.write(head.encode() + body)
@@ -67,6 +73,13 @@ class Spare:
         return Brought(Image(0, "", file="images/spare.png"), 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Surprising(Outfit):
+    """An outfit that no second process understands."""
+
+    surprise: str = ""
+
+
 class Hired:
     """A crew at work, and what is heard of it."""
 
@@ -79,14 +92,18 @@ class Hired:
             "embed": False,
             "sidecar": False,
         }
+        surprise = changes.pop("surprise", None)
         self.outfit = Outfit(**{**settings, **changes})
         self.spare = Spare()
-        self.ended = 0
-        environ = {**os.environ, "APIMART_API_KEY": "sk-secret-key-0123456789"}
+        self.ended: list[str] = []
+        secrets = {"APIMART_API_KEY": "sk-secret-key-0123456789", "GH_TOKEN": "a secret too"}
+        environ = {**os.environ, **secrets}
+        if surprise is not None:
+            self.outfit = Surprising(**asdict(self.outfit), surprise=surprise)
         self.crew = Crew(self.outfit, self.spare, environ, ended=self._end)
 
-    def _end(self) -> None:
-        self.ended += 1
+    def _end(self, last_words: str) -> None:
+        self.ended.append(last_words)
 
     @property
     def process(self) -> Any:
@@ -117,7 +134,7 @@ def test_an_image_is_brought_home_as_the_first_process_would_bring_it(tmp_path: 
             shelf.close()
             assert away.image == here.image
             assert away.seconds > 0
-            assert (hired.spare.asked, hired.ended) == ([], 0)
+            assert (hired.spare.asked, hired.ended) == ([], [])
 
     asyncio.run(scene())
     there, here = (tmp_path / name / "images" / "a.png" for name in ("there", "here"))
@@ -167,13 +184,13 @@ def children(kind: type[errors.Trouble]) -> list[type[errors.Trouble]]:
     return found
 
 
-@pytest.mark.parametrize("kind", [*children(errors.ApiError), errors.DiskError])
+@pytest.mark.parametrize("kind", [*children(errors.ApiError), errors.DiskError, errors.InputError])
 def test_every_error_arrives_as_it_left(kind: type[errors.Trouble]) -> None:
     words: dict[str, Any] = {"why": "because", "fix": "do this"}
     if issubclass(kind, errors.ApiError):
         words |= {"kind": "rate_limit_error", "code": 429, "retry_after": 1.5}
     left = kind("it went wrong", **words)
-    arrived = error(confessed(left))  # type: ignore[arg-type]
+    arrived = error(confessed(left))
     assert type(arrived) is kind
     assert vars(arrived) == vars(left)
 
@@ -187,35 +204,66 @@ def test_a_bug_there_is_a_bug_here(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
-def test_when_it_is_killed_what_was_under_way_may_be_asked_for_again(tmp_path: Path) -> None:
+def test_when_it_is_killed_the_first_process_brings_what_was_under_way(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with serving(png(), answers=False) as base, Hired(tmp_path) as hired:
+        asked = asyncio.Event()
+        async with serving(png(), answers=False, asked=asked) as base, Hired(tmp_path) as hired:
             waiting = asyncio.ensure_future(hired.crew.bring(parcel(base)))
-            await asyncio.sleep(0)
+            await asked.wait()
             hired.process.kill()
-            with pytest.raises(errors.Cut):
-                await waiting
-            assert hired.ended == 1
-            assert (await hired.crew.bring(parcel(base))).image.file == "images/spare.png"
-            assert hired.spare.asked == [parcel(base)]
+            assert (await waiting).image.file == "images/spare.png"
+            assert (await hired.crew.bring(parcel(base, "b"))).image.file == "images/spare.png"
+            assert hired.spare.asked == [parcel(base), parcel(base, "b")]
+            assert len(hired.ended) == 1
+
+    asyncio.run(scene())
+
+
+def test_what_it_said_in_the_end_is_passed_on(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with Hired(tmp_path, surprise="not a field of an outfit") as hired:
+            await hired.crew.bring(parcel("http://images.test"))
+            assert "surprise" in hired.ended[0]
 
     asyncio.run(scene())
 
 
 def test_it_ends_when_it_is_let_go_in_the_middle_of_something(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with serving(png(), answers=False) as base:
+        asked = asyncio.Event()
+        async with serving(png(), answers=False, asked=asked) as base:
             hired = Hired(tmp_path)
             await hired.crew.start()
             process = hired.process
             waiting = asyncio.ensure_future(hired.crew.bring(parcel(base)))
-            await asyncio.sleep(0)
+            await asked.wait()
             waiting.cancel()
             await hired.crew.close()
-            assert process.returncode == 0
-            assert hired.ended == 0
+            assert process.returncode is not None
+            assert hired.ended == []
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_to_everybody_are_for_the_first_process_to_act_on(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    async def scene() -> None:
+        async with serving(png()) as base, Hired(tmp_path) as hired:
+            await hired.crew.bring(parcel(base))
+            hired.process.send_signal(number)
+            await hired.crew.bring(parcel(base, "b"))
+            assert (hired.spare.asked, hired.ended) == ([], [])
+
+    asyncio.run(scene())
+
+
+def test_an_image_that_went_elsewhere_is_not_believed() -> None:
+    home = ["images/b.png", 1, "00", 8, 6, "PNG", 0.1]
+    assert brought(home, "b").image.file == "images/b.png"
+    with pytest.raises(RuntimeError, match=r"images/b\.png"):
+        brought(home, "a")
 
 
 def test_it_does_not_know_the_key(tmp_path: Path) -> None:
@@ -228,7 +276,7 @@ def test_it_does_not_know_the_key(tmp_path: Path) -> None:
         pytest.skip("this system does not show a process's environment")
     said = asyncio.run(scene())
     assert b"PATH=" in said
-    assert b"sk-secret" not in said
+    assert b"secret" not in said
 
 
 def test_a_folder_of_the_users_that_is_called_like_ours_is_not_run(
@@ -254,6 +302,6 @@ def test_where_no_process_can_be_started_the_first_one_goes_on(
     async def scene() -> None:
         async with Hired(tmp_path) as hired:
             await hired.crew.bring(parcel("http://images.test"))
-            assert (len(hired.spare.asked), hired.ended) == (1, 1)
+            assert (len(hired.spare.asked), len(hired.ended)) == (1, 1)
 
     asyncio.run(scene())

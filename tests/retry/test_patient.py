@@ -208,33 +208,19 @@ def test_a_try_that_failed_and_may_heal_is_told(
     assert noted.details == details
 
 
-def test_silence_is_counted_from_the_first_request_without_an_answer() -> None:
-    async def work(patient: Patient, brake: Brake, pace: Pace) -> tuple[float, float, float]:
-        await patient.balance()
-        heard = patient.last_answer
-        await LoopClock().sleep(1000)
-        idle = patient.out_of_reach
-        with pytest.raises(errors.Unreachable):
-            await patient.look("t1")
-        return heard, idle, patient.out_of_reach
-
+def test_silence_is_counted_from_the_last_answer() -> None:
     api = Scripted()
-    api.says = []
 
-    async def scene(patient: Patient, brake: Brake, pace: Pace) -> tuple[float, float, float]:
+    async def work(patient: Patient, brake: Brake, pace: Pace) -> float:
         await patient.balance()
         heard = patient.last_answer
         await LoopClock().sleep(1000)
-        idle = patient.out_of_reach
         api.says = [errors.Unreachable("x") for _ in range(ATTEMPTS)]
         with pytest.raises(errors.Unreachable):
             await patient.look("t1")
-        return patient.last_answer - heard, idle, patient.out_of_reach
+        return patient.last_answer - heard
 
-    moved, idle, silent = serve(api, scene)
-    assert moved == 0.0
-    assert idle == 0.0
-    assert 30 <= silent < 200
+    assert serve(api, work) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -284,10 +270,16 @@ def test_running_tasks_are_counted_from_submit_to_the_last_look() -> None:
         accepted = await patient.submit(b"", "k")
         await patient.look(accepted.task_id)
         await patient.look(accepted.task_id)
-        await patient.look("from an earlier run")
+        await patient.look("done in an earlier run")
+        api.phase = Phase.RUNNING
+        await patient.look("sent by an earlier run")
+        await patient.look("sent by an earlier run")
+        api.phase = Phase.COMPLETED
+        await patient.look("sent by an earlier run")
 
-    serve(Scripted(), work)
-    assert counted == ["started", "finished"]
+    api = Scripted()
+    serve(api, work)
+    assert counted == ["started", "finished", "started", "finished"]
 
 
 # ── backoff ─────────────────────────────────────────────────────────────────────────────────

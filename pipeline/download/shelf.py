@@ -1,39 +1,29 @@
-"""Bytes from the network to a verified file: part file, checks, rename.
-
-A file under `images/` is always whole and always an image. Nothing is ever destroyed: what
-stands where a new file must go moves to `images/.kept/`, named by its contents, and is found
-again there when its job is asked for again.
-"""
+"""The output folder's images: taken in, found, moved."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import os
 import shutil
-import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypeVar, TypeVarTuple
-
-from PIL import Image as Picture
-from PIL import UnidentifiedImageError
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from pipeline import schema
+from pipeline.download.files import disk, hash_of, written
+from pipeline.download.sight import EXTENSIONS, look
 from pipeline.errors import DiskError, NotAnImage
 from pipeline.model import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from pipeline.api import Download
     from pipeline.model import Record
-
-warnings.filterwarnings("error", category=Picture.DecompressionBombWarning)
 
 Answer = TypeVar("Answer")
 Args = TypeVarTuple("Args")
@@ -41,57 +31,7 @@ Args = TypeVarTuple("Args")
 _SPILL = 4 << 20
 """Bytes of one download held in memory before they go to the part file."""
 
-_PNG_END = b"IEND\xaeB`\x82"
 _SIDECAR = ".json"
-EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a look at an image tells: its container format and its size in pixels."""
-
-    format: str
-    width: int
-    height: int
-
-
-def look(data: bytes, *, thorough: bool = False) -> Seen:
-    """Check that `data` is a whole JPEG, PNG or WebP within the limits.
-
-    Reads the header and the end; decodes all of it only when the end is unusual or `thorough`
-    asks for it. Raises `NotAnImage`.
-    """
-    try:
-        with Picture.open(io.BytesIO(data), formats=tuple(EXTENSIONS)) as picture:
-            seen = Seen(str(picture.format), *picture.size)
-            if seen.width * seen.height > schema.api("result", "max_pixels"):
-                raise NotAnImage(f"the image claims {seen.width} × {seen.height} pixels")
-            if thorough or not _ends_well(seen.format, data):
-                picture.load()
-                if seen.format == "PNG" and _PNG_END not in data:
-                    raise NotAnImage("the image is incomplete: its end is missing")
-    except UnidentifiedImageError:
-        raise NotAnImage(f"what came is no image: {_glimpse(data)}") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise NotAnImage(f"the image is damaged or incomplete: {error}") from error
-    except (Picture.DecompressionBombError, Picture.DecompressionBombWarning) as error:
-        raise NotAnImage(f"the image is a decompression bomb: {error}") from error
-    return seen
-
-
-def _ends_well(kind: str, data: bytes) -> bool:
-    if kind == "JPEG":
-        return b"\xff\xd9" in data[-64:]
-    if kind == "PNG":
-        return data.endswith(_PNG_END)
-    return len(data) >= int.from_bytes(data[4:8], "little") + 8
-
-
-def _glimpse(data: bytes) -> str:
-    if not data:
-        return "nothing at all"
-    text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in data[:24])
-    return f"{len(data)} bytes beginning with {text!r}"
 
 
 class Shelf:
@@ -131,6 +71,7 @@ class Shelf:
 
     def sweep(self) -> None:
         """Remove every part file of this run or an earlier one."""
+        self._folders.discard(self._parts)
         with suppress(OSError):  # what cannot be removed is in nobody's way
             for part in self._parts.iterdir():
                 part.unlink(missing_ok=True)
@@ -218,7 +159,7 @@ class Shelf:
         target = self.folder / file
         with disk(target):
             self._folder(self._parts)
-            _write(part, data)
+            written(part, data)
             for other in EXTENSIONS.values():
                 # As text: a path of its own for each would cost more than the question.
                 if os.path.lexists(there := f"{self._images}/{stem}.{other}"):
@@ -349,51 +290,3 @@ class Shelf:
                 if not self.wrong(file, image):
                     with disk(file):
                         self._displace(file)
-
-
-def _write(file: Path, data: bytes) -> None:
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-    finally:
-        os.close(descriptor)
-
-
-def hash_of(file: Path) -> str:
-    """Return the SHA-256 of a file's contents, in hexadecimal; `""` when it cannot be read."""
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return ""
-
-
-@contextmanager
-def disk(path: Path) -> Iterator[None]:
-    """Turn what the disk reports into `DiskError`."""
-    try:
-        yield
-    except OSError as error:
-        raise DiskError(
-            f"cannot write {path}: {error.strerror or error}",
-            why="What was paid for must have a place to go.",
-            fix="Make room, or mend the permissions, then run again: it goes on from here.",
-        ) from error
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[TextIO]:
-    """Give a stream whose text stands at `path` once the block has ended, whole or not at all.
-
-    Raises `DiskError` when the disk does not take it; nothing is left behind then.
-    """
-    part = path.with_name(f".{path.name}.part")
-    with disk(path):
-        try:
-            with part.open("w", encoding="utf-8", newline="") as stream:
-                yield stream
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
