@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def sandbox(*faults: str) -> Iterator[str]:
-    """Serve the stand-in API with these faults and no others; yields its address."""
-    words = [TOOL, "sandbox", "--port", "0"]
+def sandbox(*faults: str, remember: Path | None = None) -> Iterator[str]:
+    """Serve the stand-in API with these faults and no others; yields its address.
+
+    Its ledger is kept in the file `remember`, when one is named.
+    """
+    words = [TOOL, "sandbox", "--port", "0", *(["--ledger", str(remember)] if remember else [])]
     for fault in ("plain=true", *faults):
         words += ["--fault", fault]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -4,9 +4,10 @@
     python benchmarks/soak.py --kills 50 --jobs 120 --seed 7
 
 A sandbox with faults serves in a process of its own and keeps its ledger on disk. Real runs of a
-growing spec die by SIGKILL; now and then a finished image is deleted as well. In the end the spec
-is run to its end, and the ledger, the manifest and the files must agree: every job has its image,
-and no job was paid for twice. Exits with 1 when they do not.
+growing spec die by SIGKILL; now and then the process that fetches their images dies alone, before
+them, or a finished image is deleted. In the end the spec is run to its end, and the ledger, the
+manifest and the files must agree: every job has its image, no job was paid for twice, and nobody
+is left over. Exits with 1 when they do not.
 """
 
 from __future__ import annotations
@@ -16,28 +17,30 @@ import hashlib
 import json
 import os
 import random
-import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from ledgers import sandbox
+from measure import TOOL
 
 from pipeline.state import Book
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-TOOL = str(Path(sys.executable).with_name("banana-batch"))
 FAULTS = (
-    "plain=true", "cut_before=0.05", "cut_after=0.1", "error=0.05", "error_after=0.05",
+    "cut_before=0.05", "cut_after=0.1", "error=0.05", "error_after=0.05",
     "rubbish=0.05", "in_progress=0.03", "unavailable=0.03", "truncate=0.1", "not_image=0.03",
     "redirect=0.1", "rate=60", "latency=0-0.03", "task_seconds=0.05-0.6",
 )  # fmt: skip
+_STEP = 125
+"""Jobs by which the spec grows: enough for a run to have its images fetched by a second process."""
+_ALONE = 0.3
+"""Share of the runs whose second process is killed first."""
 _AT_THE_END = 30
 """Runs that may be needed to finish once nobody kills them any more."""
 
@@ -47,6 +50,7 @@ class Figures:
     """What happened."""
 
     kills: int = 0
+    porters: int = 0
     runs: int = 0
     harmed: int = 0
     seconds: float = 0.0
@@ -77,7 +81,8 @@ class Soak:
         longest = 1.5
         while self.figures.kills < kills:
             share = (self.figures.kills + 1) / kills
-            self.list_jobs(max(self._listed, min(self._jobs, round(self._jobs * share))))
+            wanted = -(-round(self._jobs * share) // _STEP) * _STEP
+            self.list_jobs(max(self._listed, min(self._jobs, wanted)))
             if self._run_for(self._dice.uniform(0.02, longest)):
                 self.figures.kills += 1
                 longest = min(longest * 1.05, 3.0)
@@ -107,6 +112,10 @@ class Soak:
             stderr=subprocess.DEVNULL,
         )
         try:
+            if self._dice.random() < _ALONE:
+                share = self._dice.random()
+                self._lose_the_second(run, seconds * share)
+                seconds *= 1 - share
             code = run.wait(seconds)
         except subprocess.TimeoutExpired:
             run.kill()
@@ -115,6 +124,15 @@ class Soak:
         if code in (2, 4, 70):
             raise SystemExit(f"a run ended with {code}, which no kill explains")
         return False
+
+    def _lose_the_second(self, run: subprocess.Popen[bytes], seconds: float) -> None:
+        """Kill the process that fetches the images of `run`, if it has one by then."""
+        with suppress(subprocess.TimeoutExpired):
+            run.wait(seconds)
+        for process in children(run.pid):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+                self.figures.porters += 1
 
     def _harm(self, share: float = 1.0) -> None:
         """Delete a finished image, or cut it short."""
@@ -147,7 +165,27 @@ class Soak:
         known = {record.task_id for record in records}
         wrong += [f"{one['id']}: nobody knows it" for one in ledger if one["id"] not in known]
         wrong += [f"{one}: left over" for one in (self.out / ".parts").glob("*")]
+        wrong += [f"process {one}: left over" for one in left_over(self._folder)]
         return wrong + ["a job"] * (self._jobs - len(records))
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process has started, as far as this system tells."""
+    try:
+        told = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
+    except OSError:
+        return []
+    return [int(one) for one in told.split()]
+
+
+def left_over(folder: Path) -> list[int]:
+    """Return the processes that still work in a folder, as far as this system tells."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cwd"):
+        with suppress(OSError):
+            if place.readlink() == folder:
+                found.append(int(place.parent.name))
+    return found
 
 
 def _sha256(file: Path) -> str:
@@ -161,26 +199,6 @@ def _tasks(ledger: Path) -> list[dict[str, str]]:
     return [{"id": one["id"], "prompt": one["body"]["prompt"]} for one in tasks]
 
 
-@contextmanager
-def _sandbox(ledger: Path) -> Iterator[str]:
-    """Serve a faulty API in another process; yields its address."""
-    words = [TOOL, "sandbox", "--port", "0", "--ledger", str(ledger)]
-    for fault in FAULTS:
-        words += ["--fault", fault]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        said = process.stdout.readline() if process.stdout else ""
-        found = re.search(r"http://[\d.]+:\d+", said)
-        if found is None:
-            raise SystemExit(f"the sandbox did not start: {said!r}")
-        yield found.group()
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
-
-
 def main() -> int:
     """Soak; print the figures; return the exit code."""
     parser = argparse.ArgumentParser(description="Kill runs at random and count the cost.")
@@ -192,7 +210,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         folder = Path(name)
         began = time.monotonic()
-        with _sandbox(folder / "ledger.jsonl") as url:
+        with sandbox(*FAULTS, remember=folder / "ledger.jsonl") as url:
             soak = Soak(folder, url, chosen.jobs, random.Random(seed))
             soak.kill_often(chosen.kills)
             code = soak.finish()
@@ -213,12 +231,13 @@ def _tell(
     lost: list[str],
 ) -> int:
     told = {
-        "seed": seed, "kills": figures.kills, "runs": figures.runs, "files harmed": figures.harmed,
+        "seed": seed, "kills": figures.kills, "second processes killed": figures.porters,
+        "runs": figures.runs, "files harmed": figures.harmed,
         "jobs": jobs, "tasks in the ledger": tasks, "paid twice": len(twice), "lost": len(lost),
         "last exit code": code, "seconds": round(figures.seconds),
     }  # fmt: skip
     for name, value in told.items():
-        print(f"{name:<20} {value:>8}")
+        print(f"{name:<24} {value:>8}")
     for line in [*(f"paid {n} times: {prompt}" for prompt, n in twice.items()), *lost][:20]:
         print(f"  {line}")
     return 1 if twice or lost or code else 0

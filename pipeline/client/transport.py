@@ -195,8 +195,8 @@ def pool(
     silence: timedelta | None,
     keep: timedelta,
 ) -> Reqwest:
-    """Open a pool. Servers are checked against `roots`, in PEM, and the system's certificates (or what
-    SSL_CERT_FILE and SSL_CERT_DIR of this process name in their place).
+    """Open a pool. Servers are checked against `roots`, in PEM, and the system's certificates, or
+    what SSL_CERT_FILE and SSL_CERT_DIR of this process name in their place.
 
     `connect` is how long a connection may take, `wait` how long a free one is waited for, `keep`
     how long an idle one is kept. `silence` bounds the wait for an answer and for each piece of

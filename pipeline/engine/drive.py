@@ -68,8 +68,9 @@ class Orders:
 class Parts:
     """What a run works with.
 
-    `porter` brings images home; `shelf` is where they are. `quiet_for` says how many seconds ago the API last answered anything at all. `facts` gives
-    what is written into and beside an image; `bell` is rung by our own callback receiver.
+    `porter` brings images home; `shelf` is where they are. `quiet_for` says how many seconds ago
+    the API last answered anything at all. `facts` gives what is written into and beside an image;
+    `bell` is rung by our own callback receiver.
     """
 
     api: Api
