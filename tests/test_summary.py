@@ -138,6 +138,11 @@ def test_commands_of_a_rehearsal_stay_in_the_rehearsal() -> None:
     assert text.endswith("    banana-batch retry spring.yaml --status failed --sandbox\n")
 
 
+@pytest.mark.parametrize("options", [(), ("--sandbox",)])
+def test_only_the_money_of_a_rehearsal_is_called_play_money(options: tuple[str, ...]) -> None:
+    assert ("play money" in close(ended(), options=options)) is bool(options)
+
+
 def test_without_a_gallery_none_is_named() -> None:
     assert "gallery" not in close(ended(), gallery=False)
 

@@ -37,6 +37,12 @@ _TOO_LATE: tuple[type[Exception], ...] = (httpx.TimeoutException, TimeoutError)
 _NONSENSE: tuple[type[Exception], ...] = (httpx.RemoteProtocolError, httpx.DecodingError)
 
 
+_NAME = "Behind a company proxy, name its certificates in SSL_CERT_FILE."
+_LEAF = (
+    "The server shows the certificate of an authority as its own. Make it one that is signed by"
+    " that authority, or one that is none:\n  openssl req -x509 … -addext"
+    " basicConstraints=critical,CA:FALSE"
+)
 _CHECK = "Check the network and APIMART_BASE_URL."
 _ALLOW = "Run again later, or allow more time with `run: {timeouts: {read: …}}`."
 
@@ -79,7 +85,7 @@ def _unreachable(error: Exception, host: str, said: str, check: str) -> Unreacha
         return Unreachable(
             f"the secure connection to {host} failed: {said}",
             why="Nothing was sent: the host could not prove who it is.",
-            fix="Behind a company proxy, name its certificates in SSL_CERT_FILE.",
+            fix=_LEAF if "CaUsedAsEndEntity" in said else _NAME,
         )
     if isinstance(error, httpx.ProxyError):
         return Unreachable(

@@ -100,7 +100,7 @@ class Opened(AbstractAsyncContextManager[Download]):
             headers = response.headers
             if response.status_code == 200 and "content-encoding" not in headers:
                 self._chunks = self._read()
-                return Download(length(headers.get), self._chunks)
+                return Download(length(headers), self._chunks)
             await self._close()
             location = headers.get("location", "")
             if response.status_code not in _REDIRECTS or not location:

@@ -30,7 +30,7 @@ from pyreqwest.proxy import ProxyBuilder
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Mapping, Sequence
     from datetime import timedelta
 
     from pyreqwest.client import Client
@@ -41,6 +41,14 @@ Answer = TypeVar("Answer")
 
 _PIECE = 1 << 18
 """Bytes read ahead and handed over at once: a usual image comes in one piece."""
+_HEARD = (
+    "content-length",
+    "transfer-encoding",
+    "content-encoding",
+    "location",
+    "retry-after",
+    "idempotency-replayed",
+)
 _DIGITS = 18
 _NOT_CONNECTED = "client error (Connect)"
 """hyper's word, in the chain of causes, for a connection that was never made."""
@@ -89,6 +97,8 @@ class Reqwest(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a `Sealed`; returns once the head of the answer is there.
 
+        Of its headers only those that somebody here reads are in it.
+
         Raises `httpx.ConnectError`, `ConnectTimeout`, `PoolTimeout`, `ProxyError`, `InvalidURL`
         or `UnsupportedProtocol` for what was never sent; `ReadTimeout`, `RemoteProtocolError` or
         `ReadError` for what may have been.
@@ -101,13 +111,9 @@ class Reqwest(httpx.AsyncBaseTransport):
             response = await _heeding(opened.__aenter__())
         except PyreqwestError as error:
             raise _explained(error, proxied=self._proxied) from error
-        stream = Stream(opened, response)
-        try:
-            headers = list(response.headers.items())
-            return httpx.Response(response.status, headers=headers, stream=stream)
-        except ValueError as error:
-            await stream.aclose()
-            raise httpx.RemoteProtocolError("a header holds what no header may hold") from error
+        headers = {name: said for name in _HEARD if (said := _header(response, name)) is not None}
+        stream = Stream(opened, headers, response)
+        return httpx.Response(response.status, headers=headers, stream=stream)
 
     def _prepared(self, request: Sealed) -> StreamRequest:
         builder = self._client.request(request.method, str(request.url))
@@ -144,10 +150,12 @@ async def _heeding(call: Awaitable[Answer]) -> Answer:
 class Stream(httpx.AsyncByteStream):
     """The body of an answer, piece by piece."""
 
-    def __init__(self, opened: StreamRequest, response: Response) -> None:
+    def __init__(
+        self, opened: StreamRequest, headers: Mapping[str, str], response: Response
+    ) -> None:
         self._opened = opened
         self._reader = response.body_reader
-        announced = length(response.get_header)
+        announced = length(headers)
         self._left = -1 if announced is None else announced
 
     def __aiter__(self) -> Stream:
@@ -174,13 +182,21 @@ class Stream(httpx.AsyncByteStream):
             await self._opened.__aexit__(None, None, None)
 
 
-def length(header: Callable[[str], str | None]) -> int | None:
+def _header(response: Response, name: str) -> str | None:
+    """Return a header, None when it is not there or its bytes are no text: then it says nothing."""
+    try:
+        return response.get_header(name)
+    except ValueError:
+        return None
+
+
+def length(headers: Mapping[str, str]) -> int | None:
     """Return the length in bytes that an answer announces, None when it does not, or cannot.
 
     A body in chunks ends where they end (RFC 9112, 6.3), whatever a header says besides.
     """
-    said = header("content-length") or ""
-    if header("transfer-encoding") or len(said) > _DIGITS or not said.isascii():
+    said = headers.get("content-length", "")
+    if "transfer-encoding" in headers or len(said) > _DIGITS or not said.isascii():
         return None
     return int(said) if said.isdigit() else None
 

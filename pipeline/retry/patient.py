@@ -102,12 +102,15 @@ class _Manners:
             self._pace.refused(lane, error.retry_after)
             return
         if error.heals:
-            message = f"a {_CALLED[lane]} did not work out: {error.summary}"
-            self._listener(Noted(self._clock.now(), "info", message, details))
+            self._tell(lane, error, details)
         if error.heals and not isinstance(error, InProgress | FetchError):
             self._pace.broke(lane, error.retry_after)
         else:
             self._pace.answered(lane, self._clock.monotonic() - started)
+
+    def _tell(self, lane: Lane, error: ApiError, details: dict[str, str]) -> None:
+        message = f"a {_CALLED[lane]} did not work out: {error.summary}"
+        self._listener(Noted(self._clock.now(), "info", message, details))
 
 
 _CALLED: dict[Lane, str] = {
@@ -144,6 +147,14 @@ class Careful(_Manners):
         return await self._healing(
             "fetch", lambda: self._porter.bring(parcel), most, url=parcel.url
         )
+
+    def _failed(self, lane: Lane, error: ApiError, started: float, details: dict[str, str]) -> None:
+        """Slow down for a 429 only: another image, or its host, may be quite well."""
+        if error.heals and not isinstance(error, RateLimited):
+            self._tell(lane, error, details)
+            self._pace.answered(lane, self._clock.monotonic() - started)
+        else:
+            super()._failed(lane, error, started, details)
 
     def _succeeded(self, lane: Lane, _seconds: float, answer: object) -> None:
         """Tell the pace how long the host took to answer, without the picture's own way."""

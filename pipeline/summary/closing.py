@@ -59,7 +59,11 @@ def closing(
     find the same results, such as `--sandbox`. Every line is clean; only paths and commands may
     be wider than `columns`, for they must be copied whole.
     """
-    lines = [*_headline(ended, spec, columns, color), "", *_figures(ended, color)]
+    lines = [
+        *_headline(ended, spec, columns, color),
+        "",
+        *_figures(ended, color, rehearsal="--sandbox" in options),
+    ]
     lines += causes(failures, columns, color)
     lines += cautions(warnings, columns, color)
     lines += heading("Results", color)
@@ -77,7 +81,7 @@ def _headline(ended: Ended, spec: str, columns: int, color: bool) -> Iterator[st
         yield from paragraph(ended.reason, columns)
 
 
-def _figures(ended: Ended, color: bool) -> Iterator[str]:
+def _figures(ended: Ended, color: bool, *, rehearsal: bool) -> Iterator[str]:
     totals = ended.totals
     told = [
         paint(f"{totals.counts[status]:,} {status}", STYLES.get(status, "bold"), color)
@@ -89,6 +93,8 @@ def _figures(ended: Ended, color: bool) -> Iterator[str]:
     yield INDENT + (", ".join(told) or "no jobs") + of_all
     others = [f"{amount} {name}" for name, amount, _ in amounts(totals) if name != "spent"]
     yield INDENT + ", ".join([money.spent(ended.spent, totals.spent), *others])
+    if rehearsal and ended.spent:
+        yield f"{INDENT}in play money: a rehearsal costs nothing"
 
 
 def closing_data(

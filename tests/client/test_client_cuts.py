@@ -314,6 +314,13 @@ def test_behind_a_proxy_the_advice_is_for_what_is_in_the_way(below: str, advice:
     assert advice in foreign.translate(found, "host", Censor(KEY)).fix
 
 
+@pytest.mark.parametrize("value", ["图片.jpg".encode(), b"\xff\xfe"])
+def test_a_header_that_is_no_text_says_nothing_and_harms_nothing(value: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Disposition: attachment; filename=" + value
+    said = head + b"\r\nRetry-After: " + value + b"\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+    assert ask(submit, tell(said + BODY)).task_id == "t1"
+
+
 BODY = b'{"data":[{"task_id":"t1"}]}'
 
 

@@ -182,6 +182,19 @@ def test_refusals_of_an_image_host_do_not_hold_up_the_api() -> None:
     assert serve(api, work) == 0.0
 
 
+def test_images_that_cannot_be_had_do_not_hold_up_the_others() -> None:
+    async def work(patient: Both, brake: Brake, pace: Pace) -> float:
+        for _ in range(20):
+            api.says = [errors.Cut("x")]
+            await patient.porter.bring(PARCEL)
+        began = LoopClock().monotonic()
+        await patient.porter.bring(PARCEL)
+        return LoopClock().monotonic() - began
+
+    api = Scripted()
+    assert serve(api, work) < 0.1
+
+
 def test_what_came_and_was_no_image_is_not_asked_for_again_here() -> None:
     api = Scripted(errors.NotAnImage("x"))
     with pytest.raises(errors.NotAnImage):
