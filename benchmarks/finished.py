@@ -44,6 +44,7 @@ def main(entries: int) -> int:
             words = [TOOL, "run", "spec.yaml", "--no-gallery"]
             run([*words, "--limit", "1"], cwd=folder, environ=environ)
             finish(folder / "out" / "bench", stand_in.image)
+            run(words, cwd=folder, environ=environ)  # writes the manifest of what is there now
             cost, _ = run(words, cwd=folder, environ=environ)
     return verdict(
         f"run of {entries:,} finished entries, peak memory {cost.peak / 1e6:.0f} MB",

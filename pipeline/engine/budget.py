@@ -30,14 +30,11 @@ class Budget:
         self._limit = limit
         self._brake = brake
         self._reserved: dict[int, Money] = {}
+        self.reserved = NOTHING
+        """What jobs under way may still cost."""
         self._dearest = (1, 1)
         self._changed = asyncio.Event()
         self.spent = NOTHING
-
-    @property
-    def reserved(self) -> Money:
-        """What jobs under way may still cost."""
-        return Money(sum(self._reserved.values()))
 
     async def reserve(self, number: int, estimate: Money) -> None:
         """Set `estimate` aside for a job, once there is room for it.
@@ -50,6 +47,7 @@ class Budget:
             dear, cheap = self._dearest
             amount = Money(-(-estimate * dear // cheap))
             if self._limit is None or self.spent + self.reserved + amount <= self._limit:
+                self.reserved = Money(self.reserved + amount - self._reserved.get(number, 0))
                 self._reserved[number] = amount
                 return
             if not self._reserved:
@@ -67,8 +65,10 @@ class Budget:
 
         A job that this run did not reserve for changes nothing: an earlier run paid for it.
         """
-        if self._reserved.pop(number, None) is None:
+        amount = self._reserved.pop(number, None)
+        if amount is None:
             return
+        self.reserved = Money(self.reserved - amount)
         if (
             cost is not None
             and estimate > 0
