@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline import schema
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -91,6 +93,27 @@ def test_the_installed_program_is_not_the_checkout(program: Path, tmp_path: Path
         cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert said.stdout.strip().startswith(str(program.parents[1]))
+
+
+def test_the_installed_programs_second_process_brings_the_images(
+    program: Path, tmp_path: Path
+) -> None:
+    jobs: int = schema.document("limits")["porter"]["least_jobs"]
+    rows = "".join(f"n{number},bowl number {number}\n" for number in range(jobs))
+    (tmp_path / "rows.csv").write_text(f"sku,title\n{rows}", encoding="utf-8")
+    (tmp_path / "many.yaml").write_text(
+        "version: 1\nentries:\n  - {from: rows.csv, id: '${{ sku }}', prompt: 'A ${{ title }}'}\n",
+        encoding="utf-8",
+    )
+    words = ["--sandbox", "--fault", "plain=true", "--fault", "task_seconds=0.01", "--no-gallery"]
+    said = subprocess.run(
+        [program, "run", "many.yaml", *words],
+        cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    out = tmp_path / "out/many-sandbox"
+    assert len(list((out / "images").glob("*.jpg"))) == jobs
+    assert "has ended" not in (out / "run.log").read_text(encoding="utf-8")
 
 
 def test_the_installed_program_runs_the_quickstart(program: Path, tmp_path: Path) -> None:
