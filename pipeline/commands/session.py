@@ -168,7 +168,8 @@ class Session:
         wanted = settings.wait and settings.download and not getattr(sys, "frozen", False)
         if not wanted or self._todo < schema.document("limits")["porter"]["least_jobs"]:
             return hands
-        crew = Crew(outfit, hands, world.environ, ended=self._crew_ended)
+        limit = 2 * schema.api("result", "max_seconds")  # it gives an image up before that
+        crew = Crew(outfit, hands, world.environ, limit=limit, ended=self._crew_ended)
         stack.push_async_callback(crew.close)
         await crew.start()
         return crew

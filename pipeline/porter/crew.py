@@ -47,12 +47,17 @@ class Crew:
         spare: Porter,
         environ: Mapping[str, str],
         *,
+        limit: float,
         ended: Callable[[str], None],
     ) -> None:
-        """`ended` is called, with its last words, when the second process ends by itself."""
+        """Let the second process go once it has been silent about an image for `limit` seconds.
+
+        `ended` is called, with its last words, when it ends before it was told to.
+        """
         self._outfit = outfit
         self._spare = spare
         self._environ = {name: environ[name] for name in environ if _NEEDED.fullmatch(name)}
+        self._limit = limit
         self._ended = ended
         self._numbers = itertools.count(1)
         self._under_way: dict[int, asyncio.Future[list[Any]]] = {}
@@ -94,8 +99,13 @@ class Crew:
         future = self._under_way[number] = asyncio.get_running_loop().create_future()
         self._lines.send([number, parcel.url, parcel.name, parcel.stem, dict(parcel.facts)])
         try:
-            how, said = await future
+            async with asyncio.timeout(self._limit):
+                how, said = await future
         except _Lost:
+            return await self._spare.bring(parcel)
+        except TimeoutError:  # it was stopped, or hangs; one that is gone cannot
+            if self._process is not None:
+                self._process.kill()
             return await self._spare.bring(parcel)
         finally:
             del self._under_way[number]

@@ -83,7 +83,7 @@ class Surprising(Outfit):
 class Hired:
     """A crew at work, and what is heard of it."""
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    def __init__(self, folder: Path, limit: float = 60.0, **changes: Any) -> None:
         settings: dict[str, Any] = {
             "folder": str(folder),
             "timeouts": TIMEOUTS,
@@ -100,7 +100,7 @@ class Hired:
         environ = {**os.environ, **secrets}
         if surprise is not None:
             self.outfit = Surprising(**asdict(self.outfit), surprise=surprise)
-        self.crew = Crew(self.outfit, self.spare, environ, ended=self._end)
+        self.crew = Crew(self.outfit, self.spare, environ, limit=limit, ended=self._end)
 
     def _end(self, last_words: str) -> None:
         self.ended.append(last_words)
@@ -215,6 +215,17 @@ def test_when_it_is_killed_the_first_process_brings_what_was_under_way(tmp_path:
             assert (await hired.crew.bring(parcel(base, "b"))).image.file == "images/spare.png"
             assert hired.spare.asked == [parcel(base), parcel(base, "b")]
             assert len(hired.ended) == 1
+
+    asyncio.run(scene())
+
+
+def test_when_it_hangs_it_is_let_go_and_the_first_process_goes_on(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with serving(png()) as base, Hired(tmp_path, limit=0.2) as hired:
+            hired.process.send_signal(signal.SIGSTOP)
+            assert (await hired.crew.bring(parcel(base))).image.file == "images/spare.png"
+            hired.process.wait()
+            assert (await hired.crew.bring(parcel(base, "b"))).image.file == "images/spare.png"
 
     asyncio.run(scene())
 
