@@ -152,7 +152,7 @@ class Careful(_Manners):
         """Slow down for a 429 only: another image, or its host, may be quite well."""
         if error.heals and not isinstance(error, RateLimited):
             self._tell(lane, error, details)
-            self._pace.answered(lane, self._clock.monotonic() - started)
+            self._pace.dropped(lane)
         else:
             super()._failed(lane, error, started, details)
 
