@@ -298,7 +298,7 @@ def test_a_link_where_an_image_must_go_is_not_followed(shelf: Shelf, tmp_path: P
 
 
 def test_a_link_where_a_sidecar_must_go_is_not_followed(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "out", sidecar=True)
+    shelf = Shelf(tmp_path / "out")
     outside = tmp_path / "precious.json"
     outside.write_bytes(b"precious")
     (shelf.folder / "images").mkdir(parents=True)
@@ -310,7 +310,7 @@ def test_a_link_where_a_sidecar_must_go_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_sidecar_keeps_what_stood_in_its_place(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "out", sidecar=True)
+    shelf = Shelf(tmp_path / "out")
     (shelf.folder / "images").mkdir(parents=True)
     (shelf.folder / "images" / "a.json").write_bytes(b"my notes")
     take(shelf, picture(), story=b"{}")

@@ -6,6 +6,7 @@ So downloads never wait for polls, and the key's connections lead nowhere else.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal
 
 from pipeline import schema
@@ -31,9 +32,10 @@ class Pools:
         Proxies and certificates come from `environ`. Raises `InputError` for certificates that
         cannot be used: they are the user's to mend before anything is sent.
         """
-        self._environ = environ
         self._connections = connections
         self._opened: dict[tuple[Kind, str], httpx.AsyncBaseTransport] = {}
+        # The way to a host is worked out once; hosts of images are many, in the worst case.
+        self._proxy = lru_cache(maxsize=256)(partial(address.proxy, environ=environ))
         self._roots = address.certificates(environ)
         self._keep = timedelta(seconds=schema.api("connection", "keepalive_seconds"))
         self._connect = timedelta(seconds=timeouts["connect"])
@@ -42,7 +44,7 @@ class Pools:
 
     def lead(self, kind: Kind, url: str) -> httpx.AsyncBaseTransport:
         """Return the pool of `kind` that leads to `url`, directly or through a proxy."""
-        proxy = address.proxy(url, self._environ)
+        proxy = self._proxy("/".join(url.split("/", 3)[:3]))
         key = (kind, proxy)
         if key not in self._opened:
             self._opened[key] = pool(

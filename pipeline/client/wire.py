@@ -67,7 +67,6 @@ class Wire:
         self._pools = pools
         self._host = host
         self._censor = censor
-        self._calls: httpx.AsyncBaseTransport | None = None
         self._max_answer: int = schema.api("result", "max_answer_bytes")
         self._writing = timeouts["write"]
         self._reading = timeouts["read"] * _WHOLE_ANSWER
@@ -88,10 +87,8 @@ class Wire:
         """
         try:
             if isinstance(content, bytes):
-                if self._calls is None:
-                    self._calls = self._pools.lead("calls", url)
                 request = Sealed(method, url, headers, content, self._limit)
-                return await self._exchange(self._calls, request)
+                return await self._exchange(self._pools.lead("calls", url), request)
             request = Sealed(method, url, headers, content)
             async with asyncio.timeout(self._whole) as content.limit:
                 return await self._exchange(self._pools.lead("uploads", url), request)

@@ -143,9 +143,7 @@ class _Run:
         self._sealed = options.digest
         self._warnings: deque[str] = deque(maxlen=_WARNINGS)
         self._choice = self._chosen()
-        self._shelf = Shelf(
-            opened.folder, thorough=settings.verify, sidecar=opened.spec.output.sidecar
-        )
+        self._shelf = Shelf(opened.folder, thorough=settings.verify)
 
     def _chosen(self) -> Choice:
         choice = self._options.choice

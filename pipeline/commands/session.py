@@ -8,6 +8,7 @@ import secrets
 import signal
 import sys
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -23,7 +24,7 @@ from pipeline.engine import Bell, Orders, Parts, drive
 from pipeline.errors import Trouble
 from pipeline.events import Noted
 from pipeline.porter import Crew, Hands, Outfit
-from pipeline.retry import Backoff, Careful, Looks, Pace, Patient
+from pipeline.retry import Backoff, Careful, Looks, Manners, Pace, Patient
 from pipeline.state import Book
 
 if TYPE_CHECKING:
@@ -195,17 +196,9 @@ class Session:
             memory=learned.pace(),
         )
         images_pace = Pace(clock=world.clock, brake=brake, listener=self._emit)
-        patient = Patient(
-            client, pace=pace, backoff=backoff, clock=world.clock, brake=brake, listener=self._emit
-        )
-        careful = Careful(
-            porter,
-            pace=images_pace,
-            backoff=backoff,
-            clock=world.clock,
-            brake=brake,
-            listener=self._emit,
-        )
+        manners = Manners(pace, backoff, world.clock, brake, self._emit)
+        patient = Patient(client, manners)
+        careful = Careful(porter, replace(manners, pace=images_pace))
         parts = Parts(
             api=patient,
             porter=careful,

@@ -42,7 +42,6 @@ class Shelf:
         folder: Path,
         *,
         thorough: bool = False,
-        sidecar: bool = False,
         threads: int = 2,
         witness: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -56,7 +55,6 @@ class Shelf:
         self._kept = self._images / ".kept"
         self._parts = folder / ".parts"
         self._thorough = thorough
-        self._sidecar = sidecar
         self._witness = witness
         self._pool = ThreadPoolExecutor(threads, "shelf") if threads else None
         self._limit: int = schema.api("result", "max_bytes")
@@ -90,7 +88,7 @@ class Shelf:
         """Bring one image to `images/<stem>.<ext>` and return its facts (file, size, hash).
 
         `name` names the part file; `dress` may add metadata to the verified bytes; `story` goes
-        to a sidecar when the shelf keeps them. Raises `NotAnImage` when it is too large,
+        to a sidecar. Raises `NotAnImage` when it is too large,
         incomplete or no image, `DiskError` when the disk does not take it, and whatever the
         download raises.
         """
@@ -164,7 +162,7 @@ class Shelf:
                 # As text: a path of its own for each would cost more than the question.
                 if os.path.lexists(there := f"{self._images}/{stem}.{other}"):
                     self._displace(Path(there), image.sha256)
-            if self._sidecar and story:
+            if story:
                 self._tell(self._parts / f"{part.name}.json", target, story)
             self._publish(part, target)
         return image

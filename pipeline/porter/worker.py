@@ -77,7 +77,7 @@ def _porter(outfit: Outfit) -> Hands:
         clock=clock,
         environ=os.environ,
     )
-    shelf = Shelf(Path(outfit.folder), thorough=outfit.thorough, sidecar=outfit.sidecar, threads=0)
+    shelf = Shelf(Path(outfit.folder), thorough=outfit.thorough, threads=0)
     return Hands(hosts, shelf, clock, embed=outfit.embed, sidecar=outfit.sidecar)
 
 

@@ -8,7 +8,6 @@ from pipeline.progress.bar import Bar
 from pipeline.progress.fan import Fan, fan
 from pipeline.progress.lines import Lines, Silent
 from pipeline.progress.log import JsonLines, Log
-from pipeline.progress.record import record
 from pipeline.progress.steps import Steps
 
-__all__ = ["Bar", "Fan", "JsonLines", "Lines", "Log", "Silent", "Steps", "fan", "record"]
+__all__ = ["Bar", "Fan", "JsonLines", "Lines", "Log", "Silent", "Steps", "fan"]

@@ -1,4 +1,8 @@
-"""An event as plain data: what the JSON lines and the log file hold."""
+"""An event as a line of JSON: what the JSON lines and the log file hold.
+
+A line has `time` in UTC, `event`, its kind, and then the event's own fields; money is in US
+dollars.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +29,18 @@ def unchanged(text: str) -> str:
     return text
 
 
-def record(event: Event, hide: Hide = unchanged) -> dict[str, Any]:
-    """Return `event` as plain data: `time` in UTC, `event` its kind, then its own fields.
+def line(event: Event, hide: Hide = unchanged) -> str:
+    """Return `event` as one line of JSON, safe to print on a terminal and to encode.
 
-    Money is in US dollars. `hide` is applied to every text that did not come from this program.
+    `hide` is applied to every text that did not come from this program.
     """
+    told = _step(event, hide) if isinstance(event, Stepped) else _ENCODE(_record(event, hide))
+    return terminal.escape(told) + "\n"
+
+
+def _record(event: Started | Waiting | Noted | Ended, hide: Hide) -> dict[str, Any]:
     at = stamp(event.at, "milliseconds")
     match event:
-        case Stepped():
-            told: dict[str, Any] = json.loads(_step(event, hide))
-            return told
         case Started():
             return {
                 "time": at,
@@ -43,7 +49,7 @@ def record(event: Event, hide: Hide = unchanged) -> dict[str, Any]:
                 "output": hide(event.output),
                 "host": hide(event.host),
                 "todo": event.todo,
-                "totals": totals(event.totals),
+                "totals": _totals(event.totals),
             }
         case Waiting():
             return {
@@ -67,11 +73,11 @@ def record(event: Event, hide: Hide = unchanged) -> dict[str, Any]:
                 "exit": int(event.exit),
                 "reason": hide(event.reason),
                 "seconds": round(event.seconds, 3),
-                "totals": totals(event.totals),
+                "totals": _totals(event.totals),
             }
 
 
-def totals(standing: Totals) -> dict[str, Any]:
+def _totals(standing: Totals) -> dict[str, Any]:
     """Return how things stand as plain data."""
     return {
         "jobs": standing.jobs,
@@ -81,12 +87,6 @@ def totals(standing: Totals) -> dict[str, Any]:
         "reserved_usd": standing.reserved / 1_000_000_000,
         "to_pay_usd": standing.to_pay / 1_000_000_000,
     }
-
-
-def line(event: Event, hide: Hide = unchanged) -> str:
-    """Return `event` as one line of JSON, safe to print on a terminal and to encode."""
-    told = _step(event, hide) if isinstance(event, Stepped) else _ENCODE(record(event, hide))
-    return terminal.escape(told) + "\n"
 
 
 def _step(event: Stepped, hide: Hide) -> str:

@@ -8,6 +8,6 @@ time is passed in, and whoever waits here is woken when the brake is pulled.
 from pipeline.retry.backoff import Backoff
 from pipeline.retry.looks import Looks
 from pipeline.retry.pace import Memory, Pace
-from pipeline.retry.patient import Careful, Patient
+from pipeline.retry.patient import Careful, Manners, Patient
 
-__all__ = ["Backoff", "Careful", "Looks", "Memory", "Pace", "Patient"]
+__all__ = ["Backoff", "Careful", "Looks", "Manners", "Memory", "Pace", "Patient"]

@@ -7,6 +7,7 @@ Everything else is free, and is tried again here.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from pipeline.api import Phase
@@ -40,17 +41,27 @@ _SPOKEN = (Refused, AccountError, KeyDoubt, RateLimited, NotExecuted, InProgress
 """Errors that the API itself said, so that it is within reach. A 5xx may come from a gateway."""
 
 
-class _Manners:
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """What it takes to wait one's turn and to try again. `pace` rules the hosts that are asked;
+    `listener` hears of each try that failed and may heal."""
+
+    pace: Pace
+    backoff: Backoff
+    clock: Clock
+    brake: Brake
+    listener: Listener
+
+
+class _Mannered:
     """Waits for the turn, calls, and tells the pace, and whoever listens, how it went."""
 
-    def __init__(
-        self, *, pace: Pace, backoff: Backoff, clock: Clock, brake: Brake, listener: Listener
-    ) -> None:
-        self._pace = pace
-        self._backoff = backoff
-        self._clock = clock
-        self._brake = brake
-        self._listener = listener
+    def __init__(self, manners: Manners) -> None:
+        self._pace = manners.pace
+        self._backoff = manners.backoff
+        self._clock = manners.clock
+        self._brake = manners.brake
+        self._listener = manners.listener
 
     async def _healing(
         self, lane: Lane, call: Callable[[], Awaitable[Answer]], most: int, **details: str
@@ -121,24 +132,15 @@ _CALLED: dict[Lane, str] = {
 }
 
 
-class Careful(_Manners):
-    """Wraps a `Porter` and is one. `pace` rules the hosts of images.
+class Careful(_Mannered):
+    """Wraps a `Porter` and is one. The pace is that of the hosts of images.
 
     A call may raise `Halted` while it waits: then nothing of it is under way.
     """
 
-    def __init__(
-        self,
-        porter: Porter,
-        *,
-        pace: Pace,
-        backoff: Backoff,
-        clock: Clock,
-        brake: Brake,
-        listener: Listener,
-    ) -> None:
-        """Pass every parcel on to `porter`; `listener` hears of each try that failed."""
-        super().__init__(pace=pace, backoff=backoff, clock=clock, brake=brake, listener=listener)
+    def __init__(self, porter: Porter, manners: Manners) -> None:
+        """Pass every parcel on to `porter`."""
+        super().__init__(manners)
         self._porter = porter
 
     async def bring(self, parcel: Parcel) -> Brought:
@@ -161,28 +163,19 @@ class Careful(_Manners):
         self._pace.answered(lane, cast("Brought", answer).seconds)
 
 
-class Patient(_Manners):
-    """Wraps an `Api` and is one. `pace` rules the API's host.
+class Patient(_Mannered):
+    """Wraps an `Api` and is one. The pace is that of the API's host.
 
     Every call may raise `Halted` while it waits: then nothing of it is on the wire, and what was
     sent of it before was certainly not executed.
     """
 
-    def __init__(
-        self,
-        api: Api,
-        *,
-        pace: Pace,
-        backoff: Backoff,
-        clock: Clock,
-        brake: Brake,
-        listener: Listener,
-    ) -> None:
-        """Pass every call on to `api`; `listener` hears of each try that failed."""
-        super().__init__(pace=pace, backoff=backoff, clock=clock, brake=brake, listener=listener)
+    def __init__(self, api: Api, manners: Manners) -> None:
+        """Pass every call on to `api`."""
+        super().__init__(manners)
         self._api = api
         self._running: set[str] = set()
-        self._answered_at = clock.monotonic()
+        self._answered_at = manners.clock.monotonic()
 
     # ── is the API there? ───────────────────────────────────────────────────────────────────
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client_desk import KEY, TIMES, Fixed, answer, ask, tell
+from client_desk import KEY, answer, ask, client, hosts, tell
 
 from pipeline import errors, money
 from pipeline.api import Phase, Result, Task
-from pipeline.client import Client, Hosts, address
+from pipeline.client import address
 
 
 def look(*answers: bytes, seen: list[Any] | None = None) -> Any:
@@ -212,7 +212,7 @@ def test_a_balance_that_failed_as_a_200_is_an_error() -> None:
     ],
 )
 def test_a_base_url_is_normalised(told: str, base: str) -> None:
-    api = Client(told, KEY, timeouts=TIMES, connections=1, clock=Fixed(), environ={})
+    api = client(told)
     assert api.host == base
 
 
@@ -234,7 +234,7 @@ def test_a_base_url_is_normalised(told: str, base: str) -> None:
 )
 def test_a_base_url_that_would_not_do_is_refused_before_anything_is_sent(told: str) -> None:
     with pytest.raises(errors.InputError) as caught:
-        Client(told, KEY, timeouts=TIMES, connections=1, clock=Fixed(), environ={})
+        client(told)
     assert "pass" not in caught.value.summary
     assert caught.value.fix
 
@@ -242,7 +242,7 @@ def test_a_base_url_that_would_not_do_is_refused_before_anything_is_sent(told: s
 @pytest.mark.parametrize("key", ["", "  ", "a b", "sk\r\nX-Evil: 1", "schlüssel-über-alles"])
 def test_a_key_that_is_none_is_refused_and_not_shown(key: str) -> None:
     with pytest.raises(errors.InputError) as caught:
-        Client("https://a.example", key, timeouts=TIMES, connections=1, clock=Fixed(), environ={})
+        client("https://a.example", key=key)
     assert not key.strip() or key not in str(caught.value)
 
 
@@ -295,16 +295,9 @@ def test_no_proxy_names_networks() -> None:
 )
 def test_a_proxy_that_cannot_be_used_is_refused_at_once(proxy: str) -> None:
     with pytest.raises(errors.InputError, match="proxy"):
-        Hosts(timeouts=TIMES, connections=1, clock=Fixed(), environ={"HTTP_PROXY": proxy})
+        hosts(environ={"HTTP_PROXY": proxy})
     with pytest.raises(errors.InputError, match="proxy"):
-        Client(
-            "https://a.example",
-            KEY,
-            timeouts=TIMES,
-            connections=1,
-            clock=Fixed(),
-            environ={"HTTPS_PROXY": proxy},
-        )
+        client("https://a.example", environ={"HTTPS_PROXY": proxy})
 
 
 def test_in_a_folder_of_certificates_other_files_are_passed_over(tmp_path: Path) -> None:
@@ -318,11 +311,4 @@ def test_in_a_folder_of_certificates_other_files_are_passed_over(tmp_path: Path)
 def test_certificates_that_are_not_there_are_refused_at_once(tmp_path: Path) -> None:
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR"):
         with pytest.raises(errors.InputError, match="certificates"):
-            Client(
-                "https://a.example",
-                KEY,
-                timeouts=TIMES,
-                connections=1,
-                clock=Fixed(),
-                environ={name: str(tmp_path / "none")},
-            )
+            client("https://a.example", environ={name: str(tmp_path / "none")})

@@ -24,7 +24,7 @@ from pipeline.model import Entry, Job, Reference
 from pipeline.planning import Choice, Comparison, select
 from pipeline.porter import Hands
 from pipeline.problem import Place
-from pipeline.retry import Backoff, Careful, Looks, Pace, Patient
+from pipeline.retry import Backoff, Careful, Looks, Manners, Pace, Patient
 from pipeline.state import Book, Store
 
 if TYPE_CHECKING:
@@ -261,17 +261,12 @@ class Rig:
     ) -> Parts:
         paces = [Pace(clock=self.clock, brake=brake, listener=self.tell) for _ in range(2)]
         backoff = Backoff(self.dice)
-        manners = {
-            "backoff": backoff,
-            "clock": self.clock,
-            "brake": brake,
-            "listener": self.tell,
-        }
-        patient = Patient(api, pace=paces[0], **manners)
+        manners = Manners(paces[0], backoff, self.clock, brake, self.tell)
+        patient = Patient(api, manners)
         hands = Hands(api, shelf, self.clock, embed=False, sidecar=False)
         return Parts(
             api=patient,
-            porter=Careful(hands, pace=paces[1], **manners),
+            porter=Careful(hands, replace(manners, pace=paces[1])),
             store=store,
             book=book,
             shelf=shelf,

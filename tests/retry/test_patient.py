@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from pipeline import errors, schema
 from pipeline.api import Accepted, Balance, Brought, Parcel, Phase, Task, Uploaded
 from pipeline.brake import Brake, Halted
 from pipeline.model import Image
-from pipeline.retry import Backoff, Careful, Pace, Patient
+from pipeline.retry import Backoff, Careful, Manners, Pace, Patient
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -79,14 +80,10 @@ def serve(
         clock = LoopClock()
         brake = Brake(clock)
         pace, images = (Pace(clock=clock, brake=brake, listener=lambda _: None) for _ in range(2))
-        manners: Any = {
-            "backoff": Backoff(random.Random(3)),
-            "clock": clock,
-            "brake": brake,
-            "listener": heard.append if heard is not None else lambda _: None,
-        }
-        patient = Both(api, pace=pace, **manners)
-        patient.porter = Careful(api, pace=images, **manners)
+        listener = heard.append if heard is not None else lambda _: None
+        manners = Manners(pace, Backoff(random.Random(3)), clock, brake, listener)
+        patient = Both(api, manners)
+        patient.porter = Careful(api, replace(manners, pace=images))
         return await work(patient, brake, pace)
 
     return run(scene())
